@@ -1,8 +1,12 @@
+from pxtools import blas  # isort: skip  # before mlx
+
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+assert blas
 
 DATA = Path(__file__).parent / "data"
 STRUCTURES = DATA / "structures"

@@ -1,0 +1,147 @@
+"""The network against the published implementation, layer by layer (float32)."""
+
+import json
+import zlib
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from conftest import DATA, fixture_task, load
+from mlx.utils import tree_flatten
+
+from pxtools.denoiser import Config, PXDesignD, sanitize
+from pxtools.features import featurize
+from pxtools.target import read_target
+from pxtools.task import read_tasks
+
+TOLERANCE = 1e-4  # maximum absolute error relative to the output's scale
+
+
+def assert_close(ours, theirs, tolerance=TOLERANCE):
+    ours = np.array(ours)
+    assert ours.shape == theirs.shape
+    assert np.abs(ours - theirs).max() <= tolerance * np.abs(theirs).max()
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory):
+    path = tmp_path_factory.mktemp("task") / "bpti.json"
+    path.write_text(json.dumps([fixture_task("bpti")]))
+    (task,) = read_tasks(str(path))
+    return featurize(read_target(task), task.binder_length)
+
+
+@pytest.fixture(scope="module")
+def tiny(features):
+    model = PXDesignD(Config.from_dict(json.loads((DATA / "tiny/config.json").read_text())))
+    weights = sanitize(mx.load(str(DATA / "tiny/weights.safetensors")))
+    model.load_weights(list(weights.items()))  # strict: every name and shape
+    return model, model.condition(features, load("features/bpti.npz")["ref_pos"])
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return load("tiny/modules_bpti.npz")
+
+
+def test_embedder(tiny, features, recorded):
+    model, condition = tiny
+    assert_close(condition.s_inputs, recorded["s_inputs"])
+    z = model.design_condition_embedder.condition_template_embedder(features)
+    assert_close(z, recorded["z"])
+
+
+def test_conditioning(tiny, features, recorded):
+    model, condition = tiny
+    conditioning = model.diffusion_module.diffusion_conditioning
+    s = conditioning.at_noise_level(condition.single, float(recorded["act_sigma"]))
+    for sample in recorded["act/s_single"]:
+        assert_close(s, sample)
+    z = conditioning.pair(mx.array(recorded["z"]), features)
+    assert_close(z, recorded["act/pair_z"])
+
+
+def test_atom_encoder(tiny, recorded):
+    model, condition = tiny
+    encoder = model.diffusion_module.atom_attention_encoder
+    c, p, _ = encoder.condition(condition.atoms, mx.array(recorded["act/pair_z"]))
+    assert_close(c, recorded["act/c_skip"])
+    assert_close(p, recorded["act/p_skip"])
+    sigma = float(recorded["act_sigma"])
+    r = mx.array(recorded["x_noisy@16"]) / np.sqrt(sigma**2 + 16**2)
+    q = condition.c + encoder.linear_no_bias_r(r)
+    a, q = encoder(q, condition.encoder, condition.atoms)
+    assert_close(a, recorded["act/a_token"])
+    assert_close(q, recorded["act/q_skip"])
+
+
+def test_token_transformer(tiny, recorded):
+    model, condition = tiny
+    module = model.diffusion_module
+    s = mx.array(recorded["act/s_single"][0])
+    a = mx.array(recorded["act/a_token"]) + module.linear_no_bias_s(module.layernorm_s(s))
+    transformer = module.diffusion_transformer
+    modulations = transformer.modulations(s)
+    first = transformer.blocks[0](a, condition.pair_biases[0], modulations[0])
+    assert_close(first, recorded["act/transformer_block0_out"])
+    out = transformer(a, condition.pair_biases, modulations)
+    assert_close(out, recorded["act/transformer_out"])
+
+
+def test_atom_decoder(tiny, recorded):
+    model, condition = tiny
+    a = model.diffusion_module.layernorm_a(mx.array(recorded["act/transformer_out"]))
+    q = mx.array(recorded["act/q_skip"])
+    decoder = model.diffusion_module.atom_attention_decoder
+    assert_close(decoder(a, q, condition.decoder, condition.atoms), recorded["act/r_update"])
+
+
+@pytest.mark.parametrize("sigma", ["2560", "160", "16", "1", "0.05"])
+def test_denoiser(tiny, recorded, sigma):
+    model, condition = tiny
+    x = mx.array(recorded[f"x_noisy@{sigma}"])
+    assert_close(model.denoise(x, float(sigma), condition), recorded[f"x_denoised@{sigma}"])
+
+
+def test_the_noise_level_that_matters_least_is_not_hidden_by_the_input(tiny, recorded):
+    """At sigma 0.05 the output is nearly the input: compare what the network adds."""
+    model, condition = tiny
+    x = recorded["x_noisy@0.05"]
+    ours = np.array(model.denoise(mx.array(x), 0.05, condition)) - x
+    assert_close(ours, recorded["x_denoised@0.05"] - x, 1e-3)  # float32 cancellation at 45 Å
+
+
+def formula_weight(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The released model's stand-in weights, as the fixtures define them."""
+    w = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape, np.float32)
+    if "fourier_embedding" in name or "condition_template_embedder" in name:
+        return w
+    if len(shape) == 2:
+        return w / np.float32(np.sqrt(shape[-1]))
+    return 1 + np.float32(0.1) * w if "layernorm" in name and name.endswith("weight") else w * np.float32(0.1)
+
+
+@pytest.fixture(scope="module")
+def full():
+    parameters = json.loads((DATA / "full/parameters.json").read_text())
+    weights = {}
+    for name, (shape, total, first) in parameters.items():
+        w = formula_weight(name, tuple(shape))
+        assert w.ravel()[0] == pytest.approx(first, rel=1e-6), name
+        assert w.sum(dtype=np.float64) == pytest.approx(total, abs=1e-2), name
+        weights[name] = mx.array(w)
+    model = PXDesignD(Config())
+    model.load_weights(list(sanitize(weights).items()))
+    return model
+
+
+def test_released_size(full, features):
+    n_parameters = sum(w.size for _, w in tree_flatten(full.parameters()))
+    assert n_parameters == pytest.approx(139.0e6, rel=1e-3)
+    recorded = load("full/denoise_bpti.npz")
+    condition = full.condition(features, load("features/bpti.npz")["ref_pos"])
+    assert_close(condition.s_inputs, recorded["s_inputs"])
+    for sigma in ("160", "16", "0.5"):
+        x = mx.array(recorded[f"x_noisy@{sigma}"])
+        ours = full.denoise(x, float(sigma), condition)
+        assert_close(ours, recorded[f"x_denoised@{sigma}"])
