@@ -9,8 +9,7 @@ what depends on the noise level by `at_noise_level`, once per step for all sampl
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pxtools import ops  # isort: skip  # loads the BLAS before mlx
 
@@ -18,67 +17,16 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
+from pxtools.config import Config, Depth
 from pxtools.features import Features
 from pxtools.residues import N_RESTYPES
 
 N_ELEMENTS = 128
 N_NAME_CHARS = 4 * 64
 EPS = 1e-5
+CPU_ACTIVATION_BYTES = 200_000_000
+GPU_ACTIVATION_BYTES = 4_000_000_000
 Modulation = tuple[mx.array, ...]
-
-
-@dataclass(frozen=True)
-class Depth:
-    """Size of one transformer."""
-
-    n_blocks: int
-    n_heads: int
-
-
-@dataclass(frozen=True)
-class Config:
-    """Sizes of a model; the defaults are the released one's."""
-
-    c_s: int = 384
-    c_z: int = 128
-    c_s_inputs: int = 449
-    c_atom: int = 128
-    c_atompair: int = 16
-    c_token_embedder: int = 384
-    c_token: int = 768
-    c_noise: int = 256
-    sigma_data: float = 16.0
-    transformer: Depth = Depth(16, 16)
-    atom_encoder: Depth = Depth(4, 4)
-    atom_decoder: Depth = Depth(4, 4)
-    condition_embedder_atom_encoder: Depth = Depth(3, 4)
-    n_queries: int = 32
-    n_keys: int = 128
-    no_templ_bins: int = 64
-    target_atoms: str = "all"
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Config:
-        """Build from a model's configuration file; raises ValueError on what it cannot be."""
-        kinds = {f.name: f.type for f in fields(cls)}
-        made: dict[str, Any] = {}
-        for key, value in values.items():
-            if key not in kinds:
-                raise ValueError(f"unknown setting {key!r}")
-            if kinds[key] == "Depth":
-                value = Depth(**{k: _size(f"{key}.{k}", v) for k, v in dict(value).items()})
-            elif kinds[key] == "int":
-                value = _size(key, value)
-            made[key] = value
-        if made.get("target_atoms", "all") not in ("all", "backbone"):
-            raise ValueError(f"target_atoms is {made['target_atoms']!r}, not all or backbone")
-        return cls(**made)
-
-
-def _size(name: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 65536:
-        raise ValueError(f"{name} is {value!r}, not a size")
-    return value
 
 
 def linear(n_in: int, n_out: int, bias: bool = False) -> nn.Linear:
@@ -414,8 +362,8 @@ class AtomAttentionEncoder(nn.Module):
         uid = atoms.atom_to_token[:, None]
         of_query = windows.query_rows(uid)[..., 0]
         of_key = windows.key_rows(uid)[..., 0]
-        flat = self.linear_no_bias_z(self.layernorm_z(z)).reshape(-1, self.small_mlp[1].weight.shape[0])
-        return mx.take(flat, of_query * z.shape[0] + of_key, axis=0)
+        pairs = self.linear_no_bias_z(self.layernorm_z(z))
+        return mx.take(pairs.reshape(-1, pairs.shape[-1]), of_query * z.shape[0] + of_key, axis=0)
 
     def __call__(
         self, q: mx.array, condition: AtomCondition, atoms: AtomInputs
@@ -615,6 +563,13 @@ class Condition(NamedTuple):
     atoms: AtomInputs
 
 
+class NoiseLevel(NamedTuple):
+    """All that depends on the task and the noise level, shared by the samples of a step."""
+
+    single: mx.array  # (T, c_token), added to the tokens
+    modulations: list[tuple[Modulation, Modulation]]  # per block of the token transformer
+
+
 class DiffusionModule(nn.Module):
     """Alg. 20."""
 
@@ -648,17 +603,23 @@ class DiffusionModule(nn.Module):
             atoms=atoms,
         )
 
-    def __call__(self, x: mx.array, sigma: float, condition: Condition) -> mx.array:
-        """Denoised coordinates (S, A, 3) in Å of noisy ones at noise level `sigma`."""
+    def at_noise_level(self, sigma: float, condition: Condition) -> NoiseLevel:
         s = self.diffusion_conditioning.at_noise_level(condition.single, sigma)
-        modulations = self.diffusion_transformer.modulations(s)
+        return NoiseLevel(
+            self.linear_no_bias_s(self.layernorm_s(s)), self.diffusion_transformer.modulations(s)
+        )
+
+    def __call__(
+        self, x: mx.array, sigma: float, level: NoiseLevel, condition: Condition
+    ) -> mx.array:
+        """Denoised coordinates (S, A, 3) in Å of noisy ones at noise level `sigma`."""
+        encoder, atoms = self.atom_attention_encoder, condition.atoms
         ratio = sigma / self.sigma_data
         r = x / math.sqrt(sigma**2 + self.sigma_data**2)
-        encoder, atoms = self.atom_attention_encoder, condition.atoms
         q = condition.c + encoder.linear_no_bias_r(r)
         a, q = encoder(q, condition.encoder, atoms)
-        a = a + self.linear_no_bias_s(self.layernorm_s(s))
-        a = self.diffusion_transformer(a, condition.pair_biases, modulations)
+        a = a + level.single
+        a = self.diffusion_transformer(a, condition.pair_biases, level.modulations)
         update = self.atom_attention_decoder(self.layernorm_a(a), q, condition.decoder, atoms)
         return x / (1 + ratio**2) + sigma / math.sqrt(1 + ratio**2) * update
 
@@ -680,8 +641,26 @@ class PXDesignD(nn.Module):
         return self.diffusion_module.condition(s_inputs, z, features, atoms)
 
     def denoise(self, x: mx.array, sigma: float, condition: Condition) -> mx.array:
-        """Denoised coordinates (S, A, 3) in Å of noisy ones `x` at noise level `sigma` > 0."""
-        return self.diffusion_module(x, sigma, condition)
+        """Denoised coordinates (S, A, 3) in Å of noisy ones `x` at noise level `sigma` > 0.
+
+        Samples go through the network a few at a time, as many as *_ACTIVATION_BYTES hold.
+        """
+        level = self.diffusion_module.at_noise_level(sigma, condition)
+        n = self.samples_at_once(condition)
+        parts = []
+        for start in range(0, x.shape[0], n):
+            parts.append(self.diffusion_module(x[start : start + n], sigma, level, condition))
+            if x.shape[0] > n:
+                mx.eval(parts[-1])  # frees its activations before the next samples
+        return mx.concatenate(parts)
+
+    def samples_at_once(self, condition: Condition) -> int:
+        config = self.config
+        n_tokens = condition.single.shape[0]
+        n_keys = condition.atoms.windows.count * config.n_keys
+        floats = 10 * n_tokens * config.c_token + 6 * n_keys * config.c_atom
+        limit = CPU_ACTIVATION_BYTES if ops.on_cpu() else GPU_ACTIVATION_BYTES
+        return max(1, limit // (4 * floats))
 
 
 def sanitize(weights: dict[str, mx.array]) -> dict[str, mx.array]:

@@ -35,6 +35,11 @@ class Atoms:
     def __len__(self) -> int:
         return len(self.name)
 
+    def deposited(self) -> "Atoms":
+        """The atoms that have a deposited place."""
+        known = np.isfinite(self.xyz).all(1)
+        return Atoms(**{name: column[known] for name, column in vars(self).items()})
+
 
 @dataclass(frozen=True)
 class Features:
@@ -89,6 +94,7 @@ def featurize(
     `target_atoms`: "all" heavy atoms as the released model has them, or "backbone" for models
     that see target residues as N, CA, C, O only (the template still comes from CB).
     """
+    _check_size(sum(len(chain.residues) for chain in target) + binder_length)
     tokens = [
         _target_token(residue, c, target_atoms)
         for c, chain in enumerate(target)
@@ -99,13 +105,17 @@ def featurize(
         keep = [0, 1, 2, 3, 4] if i == binder_length else [0, 1, 2, 3]  # OXT on the last
         residue = TargetResidue("GLY", (i, ""), i, nowhere, False)
         tokens.append(_Token(residue, DESIGN_RESTYPE, len(target), keep, nowhere[0]))
-    if len(tokens) > MAX_TOKENS:
-        memory = len(tokens) ** 2 * 128 * 4 * 6 / 1e9  # six pair tensors of 128 channels
-        raise InputError(
-            f"target and binder have {len(tokens):,} residues; the limit is {MAX_TOKENS:,} "
-            f"(they would need some {memory:,.0f} GB of memory): crop the target"
-        )
     return _assemble(tokens)
+
+
+def _check_size(n_tokens: int) -> None:
+    if n_tokens > MAX_TOKENS:
+        memory = n_tokens**2 * 128 * 4 * 6 / 1e9  # six pair tensors of 128 channels
+        raise InputError(
+            f"target and binder have {n_tokens:,} residues; the limit is {MAX_TOKENS:,} "
+            f"(they would need some {memory:,.0f} GB of memory): crop the target or shorten "
+            "the binder"
+        )
 
 
 def _target_token(residue: TargetResidue, chain: int, target_atoms: str) -> _Token:

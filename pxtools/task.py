@@ -13,7 +13,6 @@ import yaml
 from pxtools.words import InputError, warn
 
 MAX_TASK_BYTES = 10_000_000
-MAX_RESIDUES = 100_000  # beyond any protein; keeps numbers from a file within reason
 
 Number = tuple[int, str]  # residue number and insertion code ("" for none)
 
@@ -225,7 +224,7 @@ def _structure(source: str, field: str, base: Path, condition: dict) -> Path:
 
 
 def _length(source: str, field: str, length: Any) -> int:
-    if not isinstance(length, int) or isinstance(length, bool) or not 1 <= length <= MAX_RESIDUES:
+    if not isinstance(length, int) or isinstance(length, bool) or length < 1:
         raise InputError.of(source, field, "a number of residues, 1 or more", length)
     return length
 

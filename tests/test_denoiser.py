@@ -9,7 +9,8 @@ import pytest
 from conftest import DATA, fixture_task, load
 from mlx.utils import tree_flatten
 
-from pxtools.denoiser import Config, PXDesignD, sanitize
+from pxtools.config import Config
+from pxtools.denoiser import PXDesignD, sanitize
 from pxtools.features import featurize
 from pxtools.target import read_target
 from pxtools.task import read_tasks

@@ -1,0 +1,139 @@
+"""Chunk files: the samples of one chunk with everything needed to write their structures.
+
+A chunk is one msgpack map whose last entry, `digest`, is the SHA-256 of all bytes before its own
+32: a file can be checked without being parsed. docs/files.md lists the fields.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from pxtools.features import Atoms
+from pxtools.words import InputError, shown
+
+CHUNK_FORMAT, STATE_FORMAT, VERSION = "px-tools chunk", "px-tools state", 1
+DIGEST_BYTES = 32
+
+
+class DamagedError(Exception):
+    """A file of ours that is truncated, altered or not what its name says."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Finished samples of a run, their indices and coordinates (samples, atoms, 3) in Å."""
+
+    run: dict[str, Any]  # what run.json says of the run: name, seed, model, schedule, digests
+    samples: list[int]
+    xyz: np.ndarray
+    atoms: Atoms
+    sequences: list[list[str]]  # of the target chains, in full
+    target: Atoms | None  # the whole deposited target, for models that see its backbone only
+
+
+def seal(fields: dict[str, Any]) -> bytes:
+    """Pack a map and append its digest."""
+    packed = msgpack.packb({**fields, "digest": b"\0" * DIGEST_BYTES})
+    body = packed[:-DIGEST_BYTES]
+    return body + hashlib.sha256(body).digest()
+
+
+def unseal(data: bytes, expected_format: str) -> dict[str, Any]:
+    """Check and unpack what `seal` packed. Raises DamagedError, or InputError if it is newer."""
+    body, digest = data[:-DIGEST_BYTES], data[-DIGEST_BYTES:]
+    if hashlib.sha256(body).digest() != digest:
+        raise DamagedError("its content does not match its digest")
+    try:
+        fields = msgpack.unpackb(data)
+    except (ValueError, msgpack.UnpackException, RecursionError) as error:
+        raise DamagedError(f"not a msgpack map: {shown(str(error))}") from None
+    if not isinstance(fields, dict) or fields.get("format") != expected_format:
+        raise DamagedError(f"not a {expected_format} file")
+    if fields.get("version") != VERSION:
+        raise InputError(
+            f"it is a {expected_format} of version {shown(fields.get('version'))}, "
+            f"expected version {VERSION}: use a newer px-tools"
+        )
+    return fields
+
+
+def pack_array(array: np.ndarray) -> dict[str, Any]:
+    """float32 coordinates as a map; little-endian on every machine."""
+    return {"dtype": "<f4", "shape": list(array.shape), "data": array.astype("<f4").tobytes()}
+
+
+def unpack_array(packed: Any) -> np.ndarray:
+    try:
+        shape = [int(n) for n in packed["shape"]]
+        array = np.frombuffer(packed["data"], "<f4").reshape(shape)
+    except (TypeError, KeyError, ValueError) as error:
+        raise DamagedError(f"not an array: {shown(str(error))}") from None
+    return array.astype(np.float32)
+
+
+def pack_chunk(chunk: Chunk) -> bytes:
+    return seal(
+        {
+            "format": CHUNK_FORMAT,
+            "version": VERSION,
+            "run": chunk.run,
+            "samples": chunk.samples,
+            "atoms": _pack_atoms(chunk.atoms),
+            "sequences": chunk.sequences,
+            "target": _pack_atoms(chunk.target) if chunk.target else None,
+            "coordinates": pack_array(chunk.xyz),
+        }
+    )
+
+
+def read_chunk(path: Path) -> Chunk:
+    """Read and check a chunk file. Raises DamagedError, or InputError for a newer version."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DamagedError(error.strerror or "unreadable") from None
+    return unpack_chunk(data)
+
+
+def unpack_chunk(data: bytes) -> Chunk:
+    fields = unseal(data, CHUNK_FORMAT)
+    try:
+        atoms = _unpack_atoms(fields["atoms"])
+        target = _unpack_atoms(fields["target"]) if fields["target"] else None
+        samples = [int(i) for i in fields["samples"]]
+        sequences = [[str(name) for name in chain] for chain in fields["sequences"]]
+        run = dict(fields["run"])
+        xyz = unpack_array(fields["coordinates"])
+    except (TypeError, KeyError, ValueError) as error:
+        raise DamagedError(f"a field is missing or not what it should be: {error!r}") from None
+    if xyz.shape != (len(samples), len(atoms), 3):
+        raise DamagedError(f"{len(samples)} samples of {len(atoms)} atoms, array {xyz.shape}")
+    if not np.isfinite(xyz).all():
+        raise DamagedError("its coordinates are not all finite")
+    if len(set(samples)) < len(samples) or min(samples, default=0) < 0:
+        raise DamagedError("its sample indices are not distinct numbers")
+    return Chunk(run, samples, xyz, atoms, sequences, target)
+
+
+def _pack_atoms(atoms: Atoms) -> dict[str, Any]:
+    columns = {k: v.tolist() for k, v in vars(atoms).items() if k != "xyz"}
+    return {**columns, "xyz": pack_array(atoms.xyz)}
+
+
+def _unpack_atoms(packed: dict[str, Any]) -> Atoms:
+    columns: dict[str, np.ndarray] = {}
+    for name, kind in Atoms.__annotations__.items():
+        if name == "xyz":
+            columns[name] = unpack_array(packed[name])
+        else:
+            wanted = int if name in ("number", "label_seq") else str
+            if not all(isinstance(value, wanted) for value in packed[name]):
+                raise DamagedError(f"atoms.{name} is not a list of {wanted.__name__}")
+            columns[name] = np.array(packed[name], dtype=np.int64 if wanted is int else np.str_)
+    if len({len(column) for column in columns.values()}) != 1 or not len(columns["name"]):
+        raise DamagedError("the columns of its atom table differ in length")
+    return Atoms(**columns)

@@ -1,0 +1,171 @@
+"""px-sample: generate binder backbones for design tasks, chunk by chunk."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from argh import arg
+
+from pxtools import cli
+from pxtools.words import InputError, Progress, already_complete, resuming, say, warn
+
+if TYPE_CHECKING:
+    from pxtools.denoiser import PXDesignD
+    from pxtools.generate import Job
+    from pxtools.models import ModelFile
+    from pxtools.run import RunDir
+
+EXIT_FAILED_SAMPLES = 3
+
+
+@arg("-i", "--input-json-path", help="design tasks, JSON or YAML (- for stdin)")
+@arg("-o", "--dump-dir", help="folder the results go to")
+@arg("-p", "--preset", help="quick, preview or extended (presets/); other options win over it")
+@arg("-n", "--N-sample", type=int, help="designs per task and seed")
+@arg("--N-step", type=int, help="diffusion steps")
+@arg("--sample-diffusion-chunk-size", type=int, help="samples generated together")
+@arg("--seeds", help="one run for each, such as 123,456; default: those begun, else 12345")
+@arg("-m", "--model", help="name, folder or .safetensors file")
+@arg("--device", choices=["cpu", "gpu"], help="default: the GPU where MLX has one")
+@arg("--eta-type", help="step scale schedule")
+@arg("--eta-min", type=float, help="its first value")
+@arg("--eta-max", type=float, help="its last value")
+@arg("--gamma0", type=float, help="noise added at each step, relative to the level")
+@arg("--gamma-min", type=float, help="noise level (Å) below which none is added")
+@arg("-q", "--quiet", help="no progress lines; warnings are still shown")
+def px_sample(
+    *,
+    input_json_path: str,
+    dump_dir: str = "results",
+    preset: str | None = None,
+    N_sample: int | None = None,
+    N_step: int | None = None,
+    sample_diffusion_chunk_size: int | None = None,
+    seeds: str | None = None,
+    model: str | None = None,
+    device: str | None = None,
+    eta_type: str | None = None,
+    eta_min: float | None = None,
+    eta_max: float | None = None,
+    gamma0: float | None = None,
+    gamma_min: float | None = None,
+    quiet: bool = False,
+) -> None:
+    """Generate binder backbones for design tasks; print the path of each finished chunk file.
+
+    Stop it at any time and go on with the same command.
+    """
+    options = dict(locals())
+    if failed := sample(finished=lambda run, path: print(path, flush=True), **options):
+        warn(f"{failed} samples became NaN or infinite and were left out")
+        sys.exit(EXIT_FAILED_SAMPLES)
+
+
+def sample(
+    finished: Callable[[RunDir, Path], None],
+    input_json_path: str,
+    dump_dir: str,
+    preset: str | None,
+    seeds: str | None,
+    model: str | None,
+    device: str | None,
+    quiet: bool,
+    **numbers: int | float | str | None,
+) -> int:
+    """All tasks and seeds of a command; `finished` gets every chunk. Returns failed samples."""
+    from pxtools.design import prepare, run_record
+    from pxtools.generate import Job
+    from pxtools.models import load_network, read_model
+    from pxtools.run import RunDir, open_run, seeds_of
+    from pxtools.settings import DEFAULT_SEED, parse_seeds, settings
+    from pxtools.task import read_tasks
+
+    wanted = settings(preset, **numbers)
+    given_seeds = parse_seeds(seeds)
+    tasks = read_tasks(input_json_path)
+    model_file = read_model(model)
+    _choose_device(device)
+    _name_model(model_file, model)
+    designs = [prepare(task, model_file.config) for task in tasks]
+    jobs: list[tuple[RunDir, Job]] = []
+    for design in designs:
+        name = design.task.name
+        for seed in given_seeds or seeds_of(dump_dir, name) or [DEFAULT_SEED]:
+            run = RunDir.of(dump_dir, name, seed)
+            record = run_record(design, model_file, wanted.schedule, seed)
+            open_run(run, record, wanted.N_sample)
+            jobs.append((run, Job(design, wanted.schedule, seed, record)))
+    network = cache(lambda: load_network(model_file))
+    return sum(
+        _sample_run(
+            run, job, network, wanted.N_sample, wanted.sample_diffusion_chunk_size, quiet, finished
+        )
+        for run, job in jobs
+    )
+
+
+def _sample_run(
+    run: RunDir,
+    job: Job,
+    network: Callable[[], PXDesignD],
+    n_sample: int,
+    chunk_size: int,
+    quiet: bool,
+    finished: Callable[[RunDir, Path], None],
+) -> int:
+    from pxtools.contents import done_samples, valid_chunks
+    from pxtools.generate import generate, plan
+
+    progress = Progress(n_sample, chunk_size, quiet)
+    chunks = valid_chunks(run, job.record)
+    done = done_samples(run, chunks)
+    for path in chunks:
+        finished(run, path)
+    existing = len(done.intersection(range(n_sample)))
+    if existing == n_sample:
+        progress.say(already_complete(run.name, n_sample))
+        return 0
+    if existing:
+        progress.say(resuming(run.name, existing))
+    pieces = plan(run, done, n_sample, chunk_size)
+    progress.start()
+    failed = generate(run, job, network(), pieces, progress, lambda path: finished(run, path))
+    left = n_sample - len(
+        done_samples(run, valid_chunks(run, job.record)).intersection(range(n_sample))
+    )
+    if left > failed:
+        say(
+            f"Nothing left to claim: {left - failed} samples of {run.name} are with another process"
+        )
+    return failed
+
+
+def _choose_device(device: str | None) -> None:
+    from pxtools import blas  # before mlx
+
+    assert blas
+    import mlx.core as mx
+
+    if device == "gpu" and not mx.is_available(mx.Device(mx.gpu)):
+        raise InputError.of("--device", "device", "cpu (MLX has no GPU here)", device)
+    if device is not None:
+        mx.set_default_device(mx.Device(mx.cpu if device == "cpu" else mx.gpu))
+
+
+def _name_model(model: ModelFile, asked: str | None) -> None:
+    if model.is_demonstration:
+        why = "" if asked else " (the released one is not installed, see README)"
+        warn(
+            f"Using the embedded demonstration model '{model.name}'{why}: it is small, sees the "
+            "target's backbone only, and its designs are not for the laboratory"
+        )
+    else:
+        say(f"Model {model.name} ({model.path}, sha256 {model.digest[:12]})")
+
+
+def main() -> None:
+    cli.run([px_sample])

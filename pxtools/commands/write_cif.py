@@ -1,0 +1,89 @@
+"""px-write-cif: chunk files to mmCIF files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from argh import arg
+
+from pxtools import cli
+from pxtools.words import InputError, warn
+
+
+@arg("chunks", nargs="*", help="chunk files; none: their paths are read from stdin")
+@arg("-i", "--input-json-path", help="write all runs of these tasks (with -o)")
+@arg("-o", "--dump-dir", help="folder with the results of px-sample")
+@arg("--seeds", help="with -i: only these seeds, such as 123,456")
+@arg("--no-align", help="leave designs in the sampler's frame, not on the input target")
+@arg("-q", "--quiet", help="no progress lines; warnings are still shown")
+def px_write_cif(
+    *chunks: str,
+    input_json_path: str | None = None,
+    dump_dir: str = "results",
+    seeds: str | None = None,
+    no_align: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Write the designs of chunk files as mmCIF into predictions/, skipping those that exist.
+
+    SUCCESS_FILE is written once all samples of a run have their file.
+    """
+    from pxtools.writing import Writer
+
+    if input_json_path and not chunks:
+        paths: Iterator[Path] = iter(_chunks_of(input_json_path, dump_dir, seeds))
+    else:
+        paths = map(Path, chunks) if chunks else _from_stdin()
+    writers: dict[Path, Writer] = {}
+    for path in paths:
+        run = run_of(path)
+        if run.path not in writers:
+            writers[run.path] = Writer(run, not no_align, quiet)
+        writers[run.path].write_chunk(path)
+    if not writers:
+        warn("no chunk files: nothing to write")
+    for writer in writers.values():
+        writer.finish()
+
+
+def run_of(chunk: Path):  # type: ignore[no-untyped-def]
+    """The run directory that a chunk file lies in."""
+    from pxtools.run import RunDir
+
+    folder = chunk.absolute().parent.parent
+    if chunk.suffix != ".msgpack":
+        raise InputError.of(chunk, "chunk", "a .msgpack chunk file of px-sample", chunk.name)
+    if not chunk.is_file():
+        raise InputError.of(chunk, "chunk", "an existing chunk file", "none")
+    if not (folder / "run.json").is_file():
+        raise InputError.of(chunk, "chunk", "a chunk file inside a run's chunks/ folder", folder)
+    return RunDir(folder, folder.parent.name)
+
+
+def _from_stdin() -> Iterator[Path]:
+    if sys.stdin.isatty():
+        raise InputError("give chunk files, pipe their paths in, or use -i TASK -o DIR")
+    for line in sys.stdin:
+        if line.strip():
+            yield Path(line.rstrip("\n"))
+
+
+def _chunks_of(input_json_path: str, dump_dir: str, seeds: str | None) -> list[Path]:
+    from pxtools.run import RunDir, seeds_of
+    from pxtools.settings import parse_seeds
+    from pxtools.task import read_tasks
+
+    runs = [
+        RunDir.of(dump_dir, task.name, seed)
+        for task in read_tasks(input_json_path)
+        for seed in parse_seeds(seeds) or seeds_of(dump_dir, task.name)
+    ]
+    if not runs:
+        raise InputError.of(dump_dir, "results", "runs of this task", "none")
+    return [path for run in runs for _, path in run.files("msgpack")]
+
+
+def main() -> None:
+    cli.run([px_write_cif])

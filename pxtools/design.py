@@ -1,0 +1,58 @@
+"""A design task made ready for a model: its features, and what its output files need."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pxtools.config import Config
+from pxtools.features import Atoms, Features, featurize
+from pxtools.models import ModelFile
+from pxtools.residues import parent_of
+from pxtools.schedule import Schedule
+from pxtools.target import read_target
+from pxtools.task import Task
+
+
+@dataclass(frozen=True)
+class Design:
+    """A task as a model sees it."""
+
+    task: Task
+    features: Features
+    sequences: list[list[str]]  # of the target chains, in full
+    whole_target: Atoms | None  # all deposited atoms, where the model sees the backbone only
+
+
+def prepare(task: Task, config: Config) -> Design:
+    """Read the task's target and featurize it. Raises InputError for input that is wrong."""
+    target = read_target(task)
+    features = featurize(target, task.binder_length, config.target_atoms)
+    whole = None
+    if config.target_atoms != "all":
+        whole = featurize(target, 1).atoms.deposited()
+    sequences = [[parent_of(name) or name for name in chain.sequence] for chain in target]
+    return Design(task, features, sequences, whole)
+
+
+def run_record(design: Design, model: ModelFile, schedule: Schedule, seed: int) -> dict[str, Any]:
+    """What run.json and every chunk say of a run: all that decides its designs."""
+    task = design.task
+    chains = {
+        pick.chain: {
+            "crop": "all" if pick.crop is None else ",".join(f"{a}-{b}" for a, b in pick.crop),
+            "hotspots": ",".join(f"{n}{code}" for n, code in pick.hotspots) or "none",
+        }
+        for pick in task.chains
+    }
+    return {
+        "format": 1,
+        "task": {
+            "name": task.name,
+            "binder_length": task.binder_length,
+            "chains": chains,
+            "structure": task.structure.name,
+            "target_digest": design.features.digest(),
+        },
+        "model": {"name": model.name, "digest": model.digest},
+        "schedule": vars(schedule),
+        "seed": seed,
+    }

@@ -1,0 +1,243 @@
+"""Generate the missing samples of a run, chunk by chunk, each resumable in the middle."""
+
+from __future__ import annotations
+
+from pxtools import blas  # isort: skip  # before mlx
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from pxtools.chunk import (
+    STATE_FORMAT,
+    VERSION,
+    Chunk,
+    DamagedError,
+    pack_array,
+    pack_chunk,
+    seal,
+    unpack_array,
+    unseal,
+)
+from pxtools.contents import done_samples, set_aside, valid_chunks
+from pxtools.denoiser import Condition, PXDesignD
+from pxtools.design import Design
+from pxtools.features import randomly_placed
+from pxtools.interrupt import Interrupted, uninterrupted
+from pxtools.run import Lock, RunDir, differences, write_atomically
+from pxtools.sampler import diffusion_step, draw, start_noise
+from pxtools.schedule import Schedule
+from pxtools.words import Progress, warn
+
+assert blas
+SAVE_EVERY_STEPS = 50
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Consecutive samples to generate together; `number` of `total` chunks, from 1."""
+
+    samples: list[int]
+    number: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the samples of a run are made from."""
+
+    design: Design
+    schedule: Schedule
+    seed: int
+    record: dict[str, Any]  # what run.json says of them
+
+
+def plan(run: RunDir, done: set[int], n_sample: int, chunk_size: int) -> list[Piece]:
+    """The chunks to make: those begun, as they were begun, and the gaps of a grid of chunks."""
+    missing = set(range(n_sample)) - done
+    begun: list[list[int]] = []
+    for samples, state in run.files("state"):
+        if missing.issuperset(samples):
+            begun.append(samples)
+            missing.difference_update(samples)
+        elif done.intersection(samples):
+            state.unlink(missing_ok=True)  # its samples are there: nothing to go on with
+    cells = [range(a, min(a + chunk_size, n_sample)) for a in range(0, n_sample, chunk_size)]
+    gaps = [run_ for cell in cells for run_ in consecutive([i for i in cell if i in missing])]
+    complete = [list(cell) for cell in cells if done.issuperset(cell)]
+    ordered = sorted([*begun, *gaps, *complete])
+    return [
+        Piece(samples, number + 1, len(ordered))
+        for number, samples in enumerate(ordered)
+        if not done.issuperset(samples)
+    ]
+
+
+def consecutive(numbers: list[int]) -> list[list[int]]:
+    """[1, 2, 5, 6] -> [[1, 2], [5, 6]]"""
+    groups = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
+    return [[number for _, number in group] for _, group in groups]
+
+
+def generate(
+    run: RunDir,
+    job: Job,
+    network: PXDesignD,
+    pieces: list[Piece],
+    progress: Progress,
+    finished: Callable[[Path], None],
+) -> int:
+    """Generate pieces that no other process has claimed; returns how many samples failed.
+
+    `finished` gets the path of each chunk file as it is complete.
+    """
+    features = job.design.features
+    ref_pos = randomly_placed(features.ref_pos, features.atom_to_token, job.seed)
+    condition = network.condition(features, ref_pos)
+    lock = Lock(run)
+    failed = 0
+    for piece in pieces:
+        if not lock.claim(piece.samples):
+            continue
+        try:
+            if is_still_missing(run, job.record, piece.samples):
+                chunk, bad = _generate_piece(run, job, network, condition, piece, progress)
+                failed += len(bad)
+                if chunk:
+                    finished(chunk)
+        finally:
+            lock.release(piece.samples)
+    return failed
+
+
+def is_still_missing(run: RunDir, record: dict[str, Any], samples: list[int]) -> bool:
+    """False if another process has made the chunk since it was planned."""
+    if not run.chunk(samples).exists():
+        return True
+    return bool(set(samples) - done_samples(run, valid_chunks(run, record)))
+
+
+def _generate_piece(
+    run: RunDir,
+    job: Job,
+    network: PXDesignD,
+    condition: Condition,
+    piece: Piece,
+    progress: Progress,
+) -> tuple[Path | None, dict[int, int]]:
+    """Returns the chunk's path and the samples that became non-finite, with their steps."""
+    samples, n_step = piece.samples, job.schedule.N_step
+    first, last = samples[0] + 1, samples[-1] + 1
+    n_atoms = len(job.design.features.atoms)
+    levels = job.schedule.levels()
+    state = _read_state(run.state(samples), samples, n_atoms, job)
+    done, x, bad = state or (0, start_noise(job.seed, samples, n_atoms) * levels[0], None)
+    bad = mx.zeros(len(samples), mx.int32) if bad is None else bad
+    started, begun_at = time.monotonic(), done
+
+    def pace() -> float:
+        return (time.monotonic() - started) / max(1, done - begun_at)
+
+    bar = progress.chunk(piece.number, piece.total, first, last, n_step, done)
+    try:
+        for step in range(done, n_step):
+            progress.step(step + 1, n_step, first, last)
+            draws = draw(job.seed, samples, step, n_atoms)
+            new = diffusion_step(
+                lambda x, sigma: network.denoise(x, sigma, condition),
+                x,
+                step,
+                job.schedule,
+                levels,
+                draws,
+            )
+            broken = (bad == 0) & ~mx.isfinite(new).all(axis=(1, 2))
+            new_bad = mx.where(broken, step + 1, bad)
+            mx.eval(new, new_bad)
+            x, bad, done = new, new_bad, step + 1
+            bar.update()
+            if done % SAVE_EVERY_STEPS == 0 and done < n_step:
+                with uninterrupted():
+                    _save_state(run, job, samples, done, x, bad, pace())
+    except Interrupted:
+        with uninterrupted():
+            if 0 < done < n_step:
+                _save_state(run, job, samples, done, x, bad, pace())
+        raise
+    finally:
+        bar.close()
+    with uninterrupted():
+        chunk, failures = _finish(run, job, samples, np.array(x), np.array(bad))
+        progress.chunk_done(piece.number, piece.total, first, last)
+    return chunk, failures
+
+
+def _finish(
+    run: RunDir, job: Job, samples: list[int], xyz: np.ndarray, bad: np.ndarray
+) -> tuple[Path | None, dict[int, int]]:
+    failures = {samples[i]: int(bad[i]) for i in np.flatnonzero(bad)}
+    for sample, step in failures.items():
+        warn(
+            f"sample {sample}: its coordinates became NaN or infinite at step {step}; it is left "
+            "out. The same command tries it again; the same numbers will come unless the model, "
+            "schedule or machine changes"
+        )
+    path = None
+    if len(failures) < len(samples):
+        path = run.chunk(samples)
+        whole = np.flatnonzero(bad == 0)
+        design = job.design
+        chunk = Chunk(
+            job.record,
+            [samples[i] for i in whole],
+            xyz[whole],
+            design.features.atoms,
+            design.sequences,
+            design.whole_target,
+        )
+        write_atomically(path, pack_chunk(chunk))
+    run.state(samples).unlink(missing_ok=True)
+    return path, failures
+
+
+def _save_state(
+    run: RunDir, job: Job, samples: list[int], step: int, x: mx.array, bad: mx.array,
+    seconds_per_step: float
+) -> None:
+    fields = {
+        "format": STATE_FORMAT,
+        "version": VERSION,
+        "step": step,  # early in the file, for px-status
+        "seconds_per_step": seconds_per_step,
+        "run": job.record,
+        "samples": samples,
+        "coordinates": pack_array(np.array(x)),
+        "bad": np.array(bad).tolist(),
+    }
+    write_atomically(run.state(samples), seal(fields))
+
+
+def _read_state(
+    path: Path, samples: list[int], n_atoms: int, job: Job
+) -> tuple[int, mx.array, mx.array] | None:
+    """Steps done, coordinates and failures of a chunk begun earlier; None to begin anew."""
+    if not path.exists():
+        return None
+    try:
+        fields = unseal(path.read_bytes(), STATE_FORMAT)
+        x = unpack_array(fields["coordinates"])
+        step, bad = fields["step"], fields["bad"]
+        if differences(fields["run"], job.record) or fields["samples"] != samples:
+            raise DamagedError("it belongs to another run")
+        if x.shape != (len(samples), n_atoms, 3) or not 0 < step < job.schedule.N_step:
+            raise DamagedError("its step or shape cannot be")
+        return step, mx.array(x), mx.array(bad, dtype=mx.int32)
+    except (OSError, KeyError, TypeError, ValueError, DamagedError) as error:
+        set_aside(path, str(error) or type(error).__name__)
+        return None
