@@ -169,3 +169,7 @@ def _name_model(model: ModelFile, asked: str | None) -> None:
 
 def main() -> None:
     cli.run([px_sample])
+
+
+if __name__ == "__main__":
+    main()

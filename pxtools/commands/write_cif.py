@@ -87,3 +87,7 @@ def _chunks_of(input_json_path: str, dump_dir: str, seeds: str | None) -> list[P
 
 def main() -> None:
     cli.run([px_write_cif])
+
+
+if __name__ == "__main__":
+    main()
