@@ -18,7 +18,7 @@ import mlx.nn as nn
 import numpy as np
 
 from pxtools.config import Config, Depth
-from pxtools.features import Features
+from pxtools.features import Features, one_hot
 from pxtools.residues import N_RESTYPES
 
 N_ELEMENTS = 128
@@ -289,10 +289,6 @@ class AtomInputs(NamedTuple):
             mx.array((pool / pool.sum(1, keepdims=True)).astype(np.float32)),
             Windows(n_atoms, config.n_queries, config.n_keys),
         )
-
-
-def one_hot(index: np.ndarray, n: int) -> np.ndarray:
-    return np.eye(n, dtype=np.float32)[index]
 
 
 class ReLU(nn.Module):

@@ -213,3 +213,8 @@ def random_rotations(rng: np.random.Generator, n: int) -> np.ndarray:
             [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
         ]
     ).transpose(2, 0, 1)
+
+
+def one_hot(index: np.ndarray, n: int) -> np.ndarray:
+    """Class indices (...) as float32 one-hots (..., n)."""
+    return np.eye(n, dtype=np.float32)[index]

@@ -1,0 +1,125 @@
+"""Training cases: a binder cut out of a chain, its surroundings as the target."""
+
+import hashlib
+
+import numpy as np
+
+from pxtools.features import featurize, one_hot, randomly_placed
+from pxtools.residues import AMINO_ACIDS, residue_types
+from pxtools.target import TargetChain, TargetResidue
+
+LETTERS = dict(zip("ARNDCQEGHILKMFPSTWYV", AMINO_ACIDS, strict=True))
+CONTACT = 8.0  # Å
+
+
+class Chains:
+    """Backbones of a data file, split by cluster into training and held-out ones."""
+
+    def __init__(self, path, held_out):
+        with np.load(path) as file:
+            data = {k: file[k] for k in ("coords", "seq", "dssp", "offset", "cluster40")}
+        self.__dict__.update(data)
+        self.picks = [i for i, c in enumerate(data["cluster40"]) if is_held_out(c) == held_out]
+
+    def get(self, i):
+        rows = slice(self.offset[i], self.offset[i + 1])
+        return self.coords[rows].astype(np.float32) * 0.01, self.seq[rows], self.dssp[rows]
+
+
+def is_held_out(cluster):
+    """2 % of the clusters, by a hash of their name."""
+    return int(hashlib.sha256(str(cluster).encode()).hexdigest(), 16) % 50 == 0
+
+
+def pseudo_cb(xyz):
+    """CB of an ideal residue from N, CA, C: (n, 4, 3) -> (n, 3)."""
+    b, c = xyz[:, 1] - xyz[:, 0], xyz[:, 2] - xyz[:, 1]
+    a = np.cross(b, c)
+    return -0.58273431 * a + 0.56802827 * b - 0.54067466 * c + xyz[:, 1]
+
+
+def cut(chains, rng, n_binder, n_target, min_helix=0.0):
+    """A random case: binder coordinates, target residues and their hotspots; None if unfit."""
+    i = chains.picks[rng.integers(len(chains.picks))]
+    xyz, seq, dssp = chains.get(i)
+    n = len(xyz)
+    if n < n_binder + n_target + 6:
+        return None
+    start = int(rng.integers(n - n_binder + 1))
+    binder = slice(start, start + n_binder)
+    structured = np.isin(dssp[binder], [b"H", b"E", b"G"]).mean()
+    if structured < 0.5 or (dssp[binder] == b"H").mean() < min_helix:
+        return None
+    ca = xyz[:, 1]
+    distance = np.linalg.norm(ca[:, None] - ca[None, binder], axis=-1).min(1)
+    far = np.ones(n, bool)
+    far[max(0, start - 3) : start + n_binder + 3] = False
+    far &= np.isin(seq, [letter.encode() for letter in LETTERS])
+    eligible = np.flatnonzero(far)
+    if len(eligible) < n_target:
+        return None
+    near = np.sort(eligible[np.argsort(distance[eligible], kind="stable")[:n_target]])
+    interface = near[distance[near] < CONTACT]
+    if len(interface) < 8:
+        return None
+    n_hot = int(rng.integers(0, 7))
+    hot = set(rng.choice(interface, min(n_hot, len(interface)), replace=False).tolist())
+    residues = [residue(xyz[j], seq[j].decode(), int(j), int(j) in hot) for j in near]
+    return xyz[binder], TargetChain("A", tuple(r.name for r in residues), tuple(residues))
+
+
+def residue(xyz, letter, j, is_hotspot):
+    name = LETTERS[letter]
+    names = [a for a in residue_types()[name].atoms if a != "OXT"]
+    full = np.full((len(names), 3), np.nan)
+    for k, atom in enumerate(("N", "CA", "C", "O")):
+        full[names.index(atom)] = xyz[k]
+    if "CB" in names:
+        full[names.index("CB")] = pseudo_cb(xyz[None])[0]
+    return TargetResidue(name, (j + 1, ""), j + 1, full, is_hotspot)
+
+
+def case(chains, seed, n_binder, n_target, min_helix=0.0):
+    """A case's tensors as numpy arrays; decided by `seed` alone."""
+    rng = np.random.default_rng(seed)
+    while (found := cut(chains, rng, n_binder, n_target, min_helix)) is None:
+        pass
+    binder, target = found
+    features = featurize((target,), n_binder, "backbone")
+    c, o = binder[-1, 2], binder[-1, 3]
+    axis = c - binder[-1, 1]
+    axis = axis / np.linalg.norm(axis)
+    oxt = c + 2 * ((o - c) @ axis) * axis - (o - c)  # O mirrored at the CA-C axis
+    placed = features.atoms.xyz[: 4 * n_target]
+    x = np.concatenate([placed, binder.reshape(-1, 3), oxt[None]]).astype(np.float32)
+    return tensors(features, int(rng.integers(2**31))) | {"x": x - x.mean(0)}
+
+
+def tensors(features, seed):
+    f = features
+    n, of_token = f.n_tokens, f.atom_to_token
+    identity = [np.ones((len(of_token), 1)), one_hot(f.ref_element, 128)]
+    identity.append(one_hot(f.ref_name_chars, 64).reshape(len(of_token), -1))
+    pool = one_hot(of_token, n).T
+    first = np.tile(one_hot(np.array(0), 4), (n, 2))
+    columns = [one_hot(f.restype, 36), np.zeros((n, 1)), f.hotspot[:, None], first]
+    same = f.asym_id[:, None] == f.asym_id[None]
+    residue = np.clip(f.residue_index[:, None] - f.residue_index[None] + 32, 0, 64)
+    same_residue = same & (f.residue_index[:, None] == f.residue_index[None])
+    relpos = [
+        one_hot(np.where(same, residue, 65), 66),
+        one_hot(np.where(same_residue, 32, 65), 66),
+        same[..., None],
+        one_hot(np.where(same, 2, 5), 6),
+    ]
+    return {
+        "ref_pos": randomly_placed(f.ref_pos, of_token, seed),
+        "ref_charge": f.ref_charge[:, None].astype(np.float32),
+        "identity": np.concatenate(identity, 1).astype(np.float32),
+        "atom_to_token": of_token.astype(np.int64),
+        "pool": (pool / pool.sum(1, keepdims=True)).astype(np.float32),
+        "columns": np.concatenate(columns, 1).astype(np.float32),
+        "template": (f.template_mask * (1 + f.template)).astype(np.int64),
+        "relpos": np.concatenate(relpos, -1).astype(np.float32),
+        "is_ca": f.atoms.name == "CA",
+    }

@@ -1,0 +1,176 @@
+"""Train the embedded model. Resumes from its own checkpoint; stop it at any time.
+
+    PYTHONPATH=. MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 \\
+        python training/train.py --data monomers_small.npz --out training/run --minutes 60
+
+Recipe: EDM denoising (Karras et al. 2022) with AF3's rigidly aligned loss and smooth lDDT (AF3
+section 3.7); several noise levels of a structure share its conditioning; EMA weights are kept.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from data import Chains, case
+from model import PXDesignD, open_gates
+
+# binder residues, target residues, structures a step, weight
+SIZES = [(40, 24, 4, 3), (48, 32, 3, 3), (40, 56, 2, 3), (56, 48, 2, 2), (48, 88, 1, 2)]
+LEVELS = 16
+BANDS = ((0, 1), (1, 6), (6, 25), (25, 1e9))
+
+
+def batch(chains, seed, size):
+    n_binder, n_target, n, _ = size
+    cases = [case(chains, [*seed, i], n_binder, n_target) for i in range(n)]
+    return {k: torch.from_numpy(np.stack([c[k] for c in cases])) for k in cases[0]}
+
+
+def rotations(g, *shape):
+    q = torch.randn(*shape, 4, generator=g)
+    w, x, y, z = (q / q.norm(dim=-1, keepdim=True)).unbind(-1)
+    rows = [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)]
+    rows += [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)]
+    rows += [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]
+    return torch.stack(rows, -1).unflatten(-1, (3, 3))
+
+
+def aligned(truth, to):
+    """`truth` (B, K, A, 3) laid rigidly on `to`, without gradient."""
+    with torch.no_grad():
+        t, p = truth - truth.mean(2, keepdim=True), to - to.mean(2, keepdim=True)
+        u, _, vt = torch.linalg.svd(t.transpose(-1, -2) @ p)
+        sign = torch.ones(*u.shape[:-1])
+        sign[..., -1] = torch.linalg.det(u @ vt)
+        return t @ (u * sign[..., None, :]) @ vt + to.mean(2, keepdim=True)
+
+
+def smooth_lddt(x, truth, is_ca):
+    ca = is_ca[0]
+    d, d_true = (torch.cdist(y[:, :, ca].flatten(0, 1), y[:, :, ca].flatten(0, 1)) for y in (x, truth))
+    off = (d - d_true).abs()
+    score = sum(torch.sigmoid(limit - off) for limit in (0.5, 1.0, 2.0, 4.0)) / 4
+    near = (d_true < 15) & ~torch.eye(d.shape[-1], dtype=torch.bool)
+    return 1 - (score * near).sum((-1, -2)) / near.sum((-1, -2))
+
+
+def loss_of(model, f, g):
+    """Loss, and the per-axis RMSE (B, K) at each noise level."""
+    x = f["x"]
+    sigma = 16 * torch.exp(-1.8 + 1.7 * torch.randn(len(x), LEVELS, generator=g))
+    turned = x[:, None] @ rotations(g, len(x), LEVELS) + torch.randn(len(x), LEVELS, 1, 3, generator=g)
+    noisy = turned + sigma[..., None, None] * torch.randn(turned.shape, generator=g)
+    out = model(noisy, sigma, f)
+    truth = aligned(turned, out)
+    mse = ((out - truth) ** 2).mean((-1, -2))
+    weight = (sigma**2 + 256) / (16 * sigma) ** 2
+    loss = (weight * mse).mean() + smooth_lddt(out, turned, f["is_ca"]).mean()
+    return loss, mse.detach().sqrt(), sigma
+
+
+@torch.no_grad()
+def held_out(model, chains):
+    """Loss and RMSE per noise band on fixed cases of held-out clusters."""
+    g = torch.Generator().manual_seed(1)
+    losses, rmse, sigmas = [], [], []
+    for i, size in enumerate([*SIZES, *SIZES]):
+        loss, r, s = loss_of(model, batch(chains, [0, 10**9 + i], size), g)
+        losses.append(loss.item())
+        rmse.append(r.flatten())
+        sigmas.append(s.flatten())
+    r, s = torch.cat(rmse), torch.cat(sigmas)
+    bands = [r[(s >= a) & (s < b)].mean().item() for a, b in BANDS]
+    return float(np.mean(losses)), bands
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    ap.add_argument("--data", required=True)
+    ap.add_argument("--out", required=True)
+    ap.add_argument("--config", help="sizes of a new model, config.json")
+    ap.add_argument("--start", help=".safetensors weights to start from")
+    ap.add_argument("--minutes", type=float, default=60)
+    ap.add_argument("--stage-minutes", type=float, help="the learning rate falls to 3%% over these")
+    ap.add_argument("--lr", type=float, default=1.0e-3)
+    ap.add_argument("--threads", type=int, default=2)
+    ap.add_argument("--overfit", type=int, default=0, help="train on this many cases only")
+    args = ap.parse_args()
+    torch.set_num_threads(args.threads)
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    train, test = Chains(args.data, False), Chains(args.data, True)
+    cfg = json.loads(Path(args.config or out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps(cfg))
+    torch.manual_seed(0)
+    model, ema = PXDesignD(cfg), PXDesignD(cfg)
+    open_gates(model)
+    if args.start:
+        from safetensors.torch import load_file
+
+        weights = {k: w.float() for k, w in load_file(args.start).items()}
+        missing, unexpected = model.load_state_dict(weights, strict=False)
+        assert not unexpected and all("_s." in k for k in missing), (missing, unexpected)
+    ema.load_state_dict(model.state_dict())
+    decay = [p for n, p in model.named_parameters() if p.ndim == 2]
+    plain = [p for n, p in model.named_parameters() if p.ndim != 2]
+    groups = [{"params": decay, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}]
+    opt = torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.99))
+    step, seconds, best = 0, 0.0, float("inf")
+    if (out / "checkpoint.pt").exists():
+        ck = torch.load(out / "checkpoint.pt")
+        model.load_state_dict(ck["model"])
+        ema.load_state_dict(ck["ema"])
+        opt.load_state_dict(ck["opt"])
+        step, seconds, best = ck["step"], ck["seconds"], ck["best"]
+    stage = 60 * (args.stage_minutes or args.minutes)
+    weights = np.array([s[3] for s in SIZES], float)
+    began, base, recent = time.monotonic(), seconds, []
+    while time.monotonic() - began < 60 * args.minutes:
+        rng = np.random.default_rng([1, step])
+        size = SIZES[rng.choice(len(SIZES), p=weights / weights.sum())]
+        seed = [2, step % args.overfit if args.overfit else step]
+        f = batch(train, seed, SIZES[0] if args.overfit else size)
+        g = torch.Generator().manual_seed(step)
+        rate = args.lr * min(1, (step + 1) / 300) * max(0.03, 1 - seconds / stage)
+        for group in opt.param_groups:
+            group["lr"] = rate
+        loss, _, _ = loss_of(model, f, g)
+        opt.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        if torch.isfinite(norm):
+            opt.step()
+        recent.append(loss.item())
+        step, seconds = step + 1, base + time.monotonic() - began
+        keep = min(0.999, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for a, b in zip(ema.parameters(), model.parameters(), strict=True):
+                a.lerp_(b, 1 - keep)
+        if step % 100 == 0 or time.monotonic() - began >= 60 * args.minutes:
+            value, bands = held_out(ema, test)
+            best = save(out, model, ema, opt, step, seconds, value, best)
+            line = {"step": step, "seconds": round(seconds), "lr": rate, "loss": np.mean(recent)}
+            line |= {"held_out": value, "bands": [round(b, 3) for b in bands]}
+            recent = []
+            with (out / "log.jsonl").open("a") as log:
+                log.write(json.dumps(line) + "\n")
+            print(line, flush=True)
+
+
+def save(out, model, ema, opt, step, seconds, value, best):
+    from safetensors.torch import save_file
+
+    if value < best:
+        save_file(ema.state_dict(), out / "best.safetensors")
+    fields = {"model": model.state_dict(), "ema": ema.state_dict(), "opt": opt.state_dict()}
+    fields |= {"step": step, "seconds": seconds, "best": min(best, value)}
+    torch.save(fields, out / "checkpoint.tmp")
+    (out / "checkpoint.tmp").replace(out / "checkpoint.pt")
+    return min(best, value)
+
+
+if __name__ == "__main__":
+    main()
