@@ -126,7 +126,7 @@ def _pack_atoms(atoms: Atoms) -> dict[str, Any]:
 
 def _unpack_atoms(packed: dict[str, Any]) -> Atoms:
     columns: dict[str, np.ndarray] = {}
-    for name, kind in Atoms.__annotations__.items():
+    for name in Atoms.__annotations__:
         if name == "xyz":
             columns[name] = unpack_array(packed[name])
         else:

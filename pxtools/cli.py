@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import argh
@@ -13,7 +14,7 @@ from pxtools.words import InputError
 
 def run(commands: list[Callable[..., Any]], argv: list[str] | None = None) -> NoReturn:
     """Dispatch a tool's command (or commands, by name), then exit."""
-    parser = argh.ArghParser(prog=os.path.basename(sys.argv[0]))
+    parser = argh.ArghParser(prog=Path(sys.argv[0]).stem)
     if len(commands) == 1:
         parser.set_default_command(commands[0])
     else:

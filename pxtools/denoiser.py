@@ -535,9 +535,7 @@ class DiffusionConditioning(nn.Module):
     def single(self, s_inputs: mx.array) -> mx.array:
         """(T, c_s) before the noise level is added; PXDesign's s_trunk is all zeros."""
         s_trunk = mx.zeros((s_inputs.shape[0], self.c_s))
-        return self.linear_no_bias_s(
-            self.layernorm_s(mx.concatenate([s_trunk, s_inputs], axis=-1))
-        )
+        return self.linear_no_bias_s(self.layernorm_s(mx.concatenate([s_trunk, s_inputs], axis=-1)))
 
     def at_noise_level(self, single: mx.array, sigma: float) -> mx.array:
         """(T, c_s), once per step."""

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -94,11 +95,11 @@ def featurize(
     `target_atoms`: "all" heavy atoms as the released model has them, or "backbone" for models
     that see target residues as N, CA, C, O only (the template still comes from CB).
     """
-    _check_size(sum(len(chain.residues) for chain in target) + binder_length)
+    _check_size(sum(len(part.residues) for part in target) + binder_length)
     tokens = [
         _target_token(residue, c, target_atoms)
-        for c, chain in enumerate(target)
-        for residue in chain.residues
+        for c, part in enumerate(target)
+        for residue in part.residues
     ]
     nowhere = np.full((5, 3), np.nan)
     for i in range(1, binder_length + 1):
@@ -132,10 +133,10 @@ def _assemble(tokens: list[_Token]) -> Features:
     elements = [[kind.elements[i] for i in t.keep] for kind, t in zip(kinds, tokens, strict=True)]
     charges = [[kind.charges[i] for i in t.keep] for kind, t in zip(kinds, tokens, strict=True)]
     ideal = [kind.ideal[t.keep] for kind, t in zip(kinds, tokens, strict=True)]
-    chain = np.array([token.chain for token in tokens])
+    asym_id = np.array([token.chain for token in tokens])
     design = np.array([token.restype == DESIGN_RESTYPE for token in tokens])
-    element = np.array(sum(elements, []))
-    name = np.array(sum(names, []))
+    element = np.array([*chain.from_iterable(elements)])
+    name = np.array([*chain.from_iterable(names)])
     of_token = np.repeat(np.arange(len(tokens)), sizes)
     residue_name = np.array([token.residue.name for token in tokens])[of_token]
     is_ca_type = (residue_name == "GLY") | design[of_token]
@@ -153,15 +154,15 @@ def _assemble(tokens: list[_Token]) -> Features:
     return Features(
         restype=np.array([token.restype for token in tokens]),
         residue_index=np.array([token.residue.number[0] for token in tokens]),
-        asym_id=chain,
-        entity_id=chain,
-        sym_id=np.zeros_like(chain),
+        asym_id=asym_id,
+        entity_id=asym_id,
+        sym_id=np.zeros_like(asym_id),
         hotspot=np.array([float(token.residue.is_hotspot) for token in tokens], np.float32),
         design=design,
         template=template,
         template_mask=mask,
         ref_pos=np.concatenate([xyz - xyz.mean(0) for xyz in ideal]).astype(np.float32),
-        ref_charge=np.array(sum(charges, []), np.float32),
+        ref_charge=np.array([*chain.from_iterable(charges)], np.float32),
         ref_element=np.array([element_index(e) for e in element]),
         ref_name_chars=np.array([[ord(c) - 32 for c in n.ljust(4)] for n in name]),
         atom_to_token=of_token,

@@ -207,8 +207,13 @@ def _finish(
 
 
 def _save_state(
-    run: RunDir, job: Job, samples: list[int], step: int, x: mx.array, bad: mx.array,
-    seconds_per_step: float
+    run: RunDir,
+    job: Job,
+    samples: list[int],
+    step: int,
+    x: mx.array,
+    bad: mx.array,
+    seconds_per_step: float,
 ) -> None:
     fields = {
         "format": STATE_FORMAT,

@@ -101,7 +101,9 @@ def load_network(model: ModelFile) -> PXDesignD:
     from pxtools.denoiser import PXDesignD, sanitize
 
     try:
-        weights = sanitize(mx.load(str(model.path)))
+        loaded = mx.load(str(model.path))
+        assert isinstance(loaded, dict)
+        weights = sanitize(loaded)
         network = PXDesignD(model.config)
         network.load_weights([(k, w.astype(mx.float32)) for k, w in weights.items()])
         mx.eval(network.parameters())

@@ -63,8 +63,5 @@ def attention(q: mx.array, k: mx.array, v: mx.array, bias: mx.array) -> mx.array
         return mx.fast.scaled_dot_product_attention(q, k, v, scale=scale, mask=bias)
     q = q * scale
     return mx.stack(
-        [
-            softmax(q[s] @ k[s].swapaxes(-1, -2) + bias) @ v[s]
-            for s in range(q.shape[0])
-        ]
+        [softmax(q[s] @ k[s].swapaxes(-1, -2) + bias) @ v[s] for s in range(q.shape[0])]
     )

@@ -9,8 +9,8 @@ import gemmi
 import numpy as np
 
 # AF3's residue classes: 20 amino acids, UNK, 5 RNA, 5 DNA, gap; PXDesign adds 32-35 for design.
-AMINO_ACIDS = (
-    "ALA ARG ASN ASP CYS GLN GLU GLY HIS ILE LEU LYS MET PHE PRO SER THR TRP TYR VAL".split()
+AMINO_ACIDS = tuple(
+    "ALA ARG ASN ASP CYS GLN GLU GLY HIS ILE LEU LYS MET PHE PRO SER THR TRP TYR VAL".split()  # noqa: SIM905
 )
 RESTYPE = {name: i for i, name in enumerate(AMINO_ACIDS)}
 DESIGN_RESTYPE = 32

@@ -62,7 +62,7 @@ def _read_preset(name: str) -> dict[str, Any]:
 
 
 def parse_seeds(text: str | None) -> list[int] | None:
-    """"123,456" -> [123, 456]; None stays None."""
+    """ "123,456" -> [123, 456]; None stays None."""
     if text is None:
         return None
     parts = str(text).replace(",", " ").split()

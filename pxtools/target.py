@@ -128,12 +128,12 @@ class _Polymer:
         if len(known) < len(positions) or not known or max(known) > len(self.sequence):
             self.sequence = [site.name for site in self.sites]
             positions = list(range(1, len(self.sites) + 1))
-        self.label_seq = positions
+        self.label_seq: list[int] = [p for p in positions if p is not None]
 
     def number(self, residue: gemmi.Residue) -> Number:
         if self.is_cif and residue.label_seq is not None:
             return (residue.label_seq, "")
-        return (residue.seqid.num, residue.seqid.icode.strip())
+        return (residue.seqid.num or 0, residue.seqid.icode.strip())
 
 
 def _occupancy(residue: gemmi.Residue) -> float:

@@ -84,9 +84,7 @@ class Progress:
 
 
 def resuming(name: str, existing: int) -> str:
-    return (
-        f"⚠ Resuming sample={name}: {existing} samples already exist, continuing generation..."
-    )
+    return f"⚠ Resuming sample={name}: {existing} samples already exist, continuing generation..."
 
 
 def already_complete(name: str, existing: int) -> str:

@@ -10,7 +10,7 @@ from pxtools.cif import cif_writer, count_atoms
 from pxtools.contents import done_samples, keep_if_whole, read_or_set_aside, set_aside
 from pxtools.interrupt import uninterrupted
 from pxtools.run import RunDir, read_run, refuse_links, write_atomically
-from pxtools.words import LINE_EVERY_FILES, say, saved, saving, warn
+from pxtools.words import LINE_EVERY_FILES, saved, saving, say, warn
 
 RMSD_LIMIT = 3.0  # Å; above it the model has not folded the target it was given
 

@@ -119,7 +119,11 @@ def formula_weight(name: str, shape: tuple[int, ...]) -> np.ndarray:
         return w
     if len(shape) == 2:
         return w / np.float32(np.sqrt(shape[-1]))
-    return 1 + np.float32(0.1) * w if "layernorm" in name and name.endswith("weight") else w * np.float32(0.1)
+    return (
+        1 + np.float32(0.1) * w
+        if "layernorm" in name and name.endswith("weight")
+        else w * np.float32(0.1)
+    )
 
 
 @pytest.fixture(scope="module")

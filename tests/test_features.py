@@ -45,9 +45,7 @@ def test_features_equal_the_published_ones(name, task_file):
     assert set(atoms.residue[binder]) == {"GLY"}
     resolved = theirs["condition_coord_resolved"]
     np.testing.assert_array_equal(np.isfinite(atoms.xyz).all(1), resolved)
-    np.testing.assert_allclose(
-        atoms.xyz[resolved], theirs["condition_coord"][resolved], atol=1e-4
-    )
+    np.testing.assert_allclose(atoms.xyz[resolved], theirs["condition_coord"][resolved], atol=1e-4)
     same_residue = ours.atom_to_token[:, None] == ours.atom_to_token[None, :]
     for_pairs = np.nonzero(same_residue)
     np.testing.assert_allclose(

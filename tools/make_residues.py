@@ -3,18 +3,20 @@
     pip download --no-deps biotite && unzip biotite-*.whl biotite/structure/info/components.bcif
     python tools/make_residues.py biotite/structure/info/components.bcif
 
-Heavy atoms in CCD order with element, formal charge and ideal coordinates (Å). Needs msgpack and numpy.
+Heavy atoms in CCD order with element, formal charge and ideal coordinates (Å).
+Needs msgpack and numpy.
 """
 
 import json
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import msgpack
 import numpy as np
 
-AMINO_ACIDS = (
-    "ALA ARG ASN ASP CYS GLN GLU GLY HIS ILE LEU LYS MET PHE PRO SER THR TRP TYR VAL".split()
+AMINO_ACIDS = tuple(
+    "ALA ARG ASN ASP CYS GLN GLU GLY HIS ILE LEU LYS MET PHE PRO SER THR TRP TYR VAL".split()  # noqa: SIM905
 )
 TYPES = {1: "i1", 2: "<i2", 3: "<i4", 4: "u1", 5: "<u2", 6: "<u4", 32: "<f4", 33: "<f8"}
 
@@ -37,7 +39,7 @@ def decode(data, encodings):
             indices = decode(data, enc["dataEncoding"])
             offsets = decode(enc["offsets"], enc["offsetEncoding"])
             text = enc["stringData"]
-            words = [text[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)] + [""]
+            words = [text[a:b] for a, b in pairwise(offsets)] + [""]
             data = np.array(words)[indices]
     return data
 
@@ -59,8 +61,7 @@ def main():
         c for c in raw["dataBlocks"][0]["categories"] if c["name"].endswith("chem_comp_atom")
     ]
     table = {
-        c["name"]: decode(c["data"]["data"], c["data"]["encoding"])
-        for c in category["columns"]
+        c["name"]: decode(c["data"]["data"], c["data"]["encoding"]) for c in category["columns"]
     }
     residues = {}
     for name in AMINO_ACIDS:

@@ -132,7 +132,11 @@ class AtomTransformer(nn.Module):
 
 class Windows:
     def __init__(self, n_atoms, n_queries=32, n_keys=128):
-        self.count, self.n_queries, self.n_atoms = math.ceil(n_atoms / n_queries), n_queries, n_atoms
+        self.count, self.n_queries, self.n_atoms = (
+            math.ceil(n_atoms / n_queries),
+            n_queries,
+            n_atoms,
+        )
         start = torch.arange(self.count)[:, None] * n_queries
         q = start + torch.arange(n_queries)
         k = start + torch.arange(n_keys) - (n_keys - n_queries) // 2

@@ -50,7 +50,9 @@ def aligned(truth, to):
 
 def smooth_lddt(x, truth, is_ca):
     ca = is_ca[0]
-    d, d_true = (torch.cdist(y[:, :, ca].flatten(0, 1), y[:, :, ca].flatten(0, 1)) for y in (x, truth))
+    d, d_true = (
+        torch.cdist(y[:, :, ca].flatten(0, 1), y[:, :, ca].flatten(0, 1)) for y in (x, truth)
+    )
     off = (d - d_true).abs()
     score = sum(torch.sigmoid(limit - off) for limit in (0.5, 1.0, 2.0, 4.0)) / 4
     near = (d_true < 15) & ~torch.eye(d.shape[-1], dtype=torch.bool)
@@ -61,7 +63,9 @@ def loss_of(model, f, g):
     """Loss, and the per-axis RMSE (B, K) at each noise level."""
     x = f["x"]
     sigma = 16 * torch.exp(-1.8 + 1.7 * torch.randn(len(x), LEVELS, generator=g))
-    turned = x[:, None] @ rotations(g, len(x), LEVELS) + torch.randn(len(x), LEVELS, 1, 3, generator=g)
+    turned = x[:, None] @ rotations(g, len(x), LEVELS) + torch.randn(
+        len(x), LEVELS, 1, 3, generator=g
+    )
     noisy = turned + sigma[..., None, None] * torch.randn(turned.shape, generator=g)
     out = model(noisy, sigma, f)
     truth = aligned(turned, out)

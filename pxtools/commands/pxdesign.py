@@ -1,8 +1,8 @@
 """pxdesign: the published pipeline's front command; its words start these tools.
 
-    pxdesign pipeline OPTIONS   px-sample OPTIONS | px-write-cif
-    pxdesign sample OPTIONS     px-sample OPTIONS
-    pxdesign status DIR         px-status DIR
+pxdesign pipeline OPTIONS   px-sample OPTIONS | px-write-cif
+pxdesign sample OPTIONS     px-sample OPTIONS
+pxdesign status DIR         px-status DIR
 """
 
 import signal
@@ -45,7 +45,9 @@ def pipeline(words: list[str]) -> int:
     assert sampler.stdout
     writer = subprocess.Popen(
         # a group of its own: it finishes the chunks it was given when the sampler is interrupted
-        [*tool("write_cif"), *for_writer], stdin=sampler.stdout, start_new_session=True
+        [*tool("write_cif"), *for_writer],
+        stdin=sampler.stdout,
+        start_new_session=True,
     )
     sampler.stdout.close()
 

@@ -1,0 +1,49 @@
+"""Run the real tools as processes, on small models and short schedules."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import DATA, fixture_task
+
+TINY = str(DATA / "tiny")
+
+
+def command(tool: str, *words: object) -> list[str]:
+    module = tool.removeprefix("px-").replace("-", "_")
+    return [sys.executable, "-m", f"pxtools.commands.{module}", *map(str, words)]
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "PXTOOLS_WEIGHTS": "/nonexistent", "PYTHONUNBUFFERED": "1", **more}
+
+
+def run(tool: str, *words: object, stdin: str = "", **kwargs) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command(tool, *words),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=environment(),
+        **kwargs,
+    )
+
+
+def write_task(folder: Path, name: str = "bpti", **changes) -> Path:
+    task = fixture_task(name) | {"name": name} | changes
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps([task]))
+    return path
+
+
+def small_run(folder: Path, *, n: int = 5, chunk: int = 2, steps: int = 6, name: str = "bpti"):
+    """Options of a run that takes seconds; its directory."""
+    task = folder / f"{name}.json"
+    if not task.exists():
+        write_task(folder, name)
+    words = ["-i", task, "-o", folder / "out", "-m", TINY, "--seeds", "7"]
+    words += ["--N_sample", n, "--sample_diffusion_chunk_size", chunk, "--N_step", steps]
+    return words, folder / "out" / "global_run_0" / name / "seed_7"
