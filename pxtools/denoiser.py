@@ -24,7 +24,6 @@ from pxtools.residues import N_RESTYPES
 N_ELEMENTS = 128
 N_NAME_CHARS = 4 * 64
 EPS = 1e-5
-CPU_ACTIVATION_BYTES = 200_000_000
 GPU_ACTIVATION_BYTES = 4_000_000_000
 Modulation = tuple[mx.array, ...]
 
@@ -632,29 +631,34 @@ class PXDesignD(nn.Module):
         conformers as the network shall see them (features.randomly_placed)."""
         atoms = AtomInputs.of(features, ref_pos, self.config)
         s_inputs, z = self.design_condition_embedder(features, atoms)
-        return self.diffusion_module.condition(s_inputs, z, features, atoms)
+        condition = self.diffusion_module.condition(s_inputs, z, features, atoms)
+        # all that the threads of ops.each_on_a_core share
+        mx.eval(self.parameters(), condition[:-1], atoms[:-1])
+        return condition
 
     def denoise(self, x: mx.array, sigma: float, condition: Condition) -> mx.array:
         """Denoised coordinates (S, A, 3) in Å of noisy ones `x` at noise level `sigma` > 0.
 
-        Samples go through the network a few at a time, as many as *_ACTIVATION_BYTES hold.
+        On the CPU each sample has a core to itself; on a GPU as many go through the network
+        together as GPU_ACTIVATION_BYTES hold.
         """
         level = self.diffusion_module.at_noise_level(sigma, condition)
+        mx.eval(level)
+
+        def some(x: mx.array) -> mx.array:
+            return self.diffusion_module(x, sigma, level, condition)
+
+        if ops.on_cpu():
+            return ops.each_on_a_core(some, x)
         n = self.samples_at_once(condition)
-        parts = []
-        for start in range(0, x.shape[0], n):
-            parts.append(self.diffusion_module(x[start : start + n], sigma, level, condition))
-            if x.shape[0] > n:
-                mx.eval(parts[-1])  # frees its activations before the next samples
-        return mx.concatenate(parts)
+        return mx.concatenate([some(x[i : i + n]) for i in range(0, x.shape[0], n)])
 
     def samples_at_once(self, condition: Condition) -> int:
         config = self.config
         n_tokens = condition.single.shape[0]
         n_keys = condition.atoms.windows.count * config.n_keys
         floats = 10 * n_tokens * config.c_token + 6 * n_keys * config.c_atom
-        limit = CPU_ACTIVATION_BYTES if ops.on_cpu() else GPU_ACTIVATION_BYTES
-        return max(1, limit // (4 * floats))
+        return max(1, GPU_ACTIVATION_BYTES // (4 * floats))
 
 
 def sanitize(weights: dict[str, mx.array]) -> dict[str, mx.array]:

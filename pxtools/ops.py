@@ -7,10 +7,56 @@ in place on an array that nothing else uses. On a GPU they are MLX's own, and no
 
 from pxtools import blas  # isort: skip  # before mlx
 
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
 import mlx.core as mx
 import numpy as np
 
-assert blas
+MAX_WORKERS = 32  # OpenBLAS has buffers for some 50 callers
+_workers: ThreadPoolExecutor | None = None
+_thread = threading.local()
+
+
+def cores() -> int:
+    """The processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def set_workers(n: int) -> None:
+    """Let the CPU work on `n` samples at once."""
+    global _workers
+    _workers = ThreadPoolExecutor(n)
+
+
+def each_on_a_core(function: Callable[[mx.array], mx.array], x: mx.array) -> mx.array:
+    """`function` of each sample x[i : i + 1] of (S, ...), on the CPU, together as (S, ...).
+
+    One sample, one core: its numbers are then the same, bit for bit, in whatever company it is
+    computed. Each thread has an MLX stream of its own; what the samples share must be evaluated.
+    """
+
+    def evaluated(part: mx.array) -> np.ndarray:
+        if not hasattr(_thread, "stream"):
+            _thread.stream = mx.new_stream(mx.Device(mx.cpu))
+        with mx.stream(_thread.stream):
+            return np.array(function(part))
+
+    if _workers is None:
+        set_workers(min(cores(), MAX_WORKERS))
+    assert _workers
+    parts = [x[i : i + 1] for i in range(x.shape[0])]
+    mx.eval(parts)
+    futures = [_workers.submit(evaluated, part) for part in parts]
+    try:
+        return mx.array(np.concatenate([future.result() for future in futures]))
+    finally:
+        for future in futures:
+            future.cancel()  # those not begun, when an interruption ends the step
 
 
 def on_cpu() -> bool:
@@ -54,14 +100,11 @@ def softmax(x: mx.array) -> mx.array:
 
 
 def attention(q: mx.array, k: mx.array, v: mx.array, bias: mx.array) -> mx.array:
-    """softmax(q k^T / sqrt(d) + bias) v for (S, H, Q, d), (S, H, K, d) and a bias (H, Q, K).
-
-    On the CPU one sample at a time: the scores of one fit its cache, and memory stays low.
-    """
+    """softmax(q k^T / sqrt(d) + bias) v for (S, H, Q, d), (S, H, K, d) and a bias (H, Q, K)."""
     scale = q.shape[-1] ** -0.5
     if not on_cpu():
         return mx.fast.scaled_dot_product_attention(q, k, v, scale=scale, mask=bias)
-    q = q * scale
-    return mx.stack(
-        [softmax(q[s] @ k[s].swapaxes(-1, -2) + bias) @ v[s] for s in range(q.shape[0])]
-    )
+    return softmax((q * scale) @ k.swapaxes(-1, -2) + bias) @ v
+
+
+blas.set_threads(1)  # samples fill the cores, see each_on_a_core

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from Bio.PDB import MMCIFParser
 from conftest import STRUCTURES, fixture_task
-from tools import TINY, environment, run, small_run, write_task
 
 from pxtools.align import superposition
 from pxtools.chunk import read_chunk
+from tools import TINY, environment, run, small_run, write_task
 
 WORDS = """\
 ============================================================

@@ -31,6 +31,7 @@ EXIT_FAILED_SAMPLES = 3
 @arg("--seeds", help="one run for each, such as 123,456; default: those begun, else 12345")
 @arg("-m", "--model", help="name, folder or .safetensors file")
 @arg("--device", choices=["cpu", "gpu"], help="default: the GPU where MLX has one")
+@arg("-w", "--workers", type=int, help="samples computed at once on the CPU; default: its cores")
 @arg("--eta-type", help="step scale schedule")
 @arg("--eta-min", type=float, help="its first value")
 @arg("--eta-max", type=float, help="its last value")
@@ -48,6 +49,7 @@ def px_sample(
     seeds: str | None = None,
     model: str | None = None,
     device: str | None = None,
+    workers: int | None = None,
     eta_type: str | None = None,
     eta_min: float | None = None,
     eta_max: float | None = None,
@@ -73,6 +75,7 @@ def sample(
     seeds: str | None,
     model: str | None,
     device: str | None,
+    workers: int | None,
     quiet: bool,
     **numbers: int | float | str | None,
 ) -> int:
@@ -88,7 +91,7 @@ def sample(
     given_seeds = parse_seeds(seeds)
     tasks = read_tasks(input_json_path)
     model_file = read_model(model)
-    _choose_device(device)
+    _choose_device(device, workers)
     _name_model(model_file, model)
     designs = [prepare(task, model_file.config) for task in tasks]
     jobs: list[tuple[RunDir, Job]] = []
@@ -144,16 +147,19 @@ def _sample_run(
     return failed
 
 
-def _choose_device(device: str | None) -> None:
-    from pxtools import blas  # before mlx
+def _choose_device(device: str | None, workers: int | None) -> None:
+    from pxtools import ops  # before mlx
 
-    assert blas
-    import mlx.core as mx
+    import mlx.core as mx  # isort: skip
 
     if device == "gpu" and not mx.is_available(mx.Device(mx.gpu)):
         raise InputError.of("--device", "device", "cpu (MLX has no GPU here)", device)
     if device is not None:
         mx.set_default_device(mx.Device(mx.cpu if device == "cpu" else mx.gpu))
+    if workers is not None:
+        if not 1 <= workers <= ops.MAX_WORKERS:
+            raise InputError.of("--workers", "number", f"1 to {ops.MAX_WORKERS}", workers)
+        ops.set_workers(workers)
 
 
 def _name_model(model: ModelFile, asked: str | None) -> None:
