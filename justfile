@@ -51,6 +51,10 @@ setup:
 test *words: setup
     "{{ root }}/.venv/bin/python" -m pytest "$@"
 
+# break runs on purpose, N times for each fault, and print what became of them
+faults times="20": setup
+    "{{ root }}/.venv/bin/python" tests/faults.py "{{ times }}"
+
 # check style and types
 lint: setup
     "{{ root }}/.venv/bin/ruff" check .

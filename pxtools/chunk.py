@@ -5,6 +5,7 @@ A chunk is one msgpack map whose last entry, `digest`, is the SHA-256 of all byt
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,11 @@ import msgpack
 import numpy as np
 
 from pxtools.features import Atoms
-from pxtools.words import InputError, shown
+from pxtools.words import DamagedError, InputError, shown
 
 CHUNK_FORMAT, STATE_FORMAT, VERSION = "px-tools chunk", "px-tools state", 1
 DIGEST_BYTES = 32
-
-
-class DamagedError(Exception):
-    """A file of ours that is truncated, altered or not what its name says."""
+MAX_COORDINATE = 1e6  # Å
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def unpack_array(packed: Any) -> np.ndarray:
     try:
         shape = [int(n) for n in packed["shape"]]
         array = np.frombuffer(packed["data"], "<f4").reshape(shape)
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise DamagedError(f"not an array: {shown(str(error))}") from None
     return array.astype(np.float32)
 
@@ -104,16 +102,19 @@ def unpack_chunk(data: bytes) -> Chunk:
     try:
         atoms = _unpack_atoms(fields["atoms"])
         target = _unpack_atoms(fields["target"]) if fields["target"] else None
-        samples = [int(i) for i in fields["samples"]]
-        sequences = [[str(name) for name in chain] for chain in fields["sequences"]]
+        samples = [_number(i) for i in fields["samples"]]
+        sequences = [[_word(name) for name in chain] for chain in fields["sequences"]]
         run = dict(fields["run"])
         xyz = unpack_array(fields["coordinates"])
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise DamagedError(f"a field is missing or not what it should be: {error!r}") from None
     if xyz.shape != (len(samples), len(atoms), 3):
         raise DamagedError(f"{len(samples)} samples of {len(atoms)} atoms, array {xyz.shape}")
-    if not np.isfinite(xyz).all():
+    if not (np.isfinite(xyz).all() and np.abs(xyz).max(initial=0) < MAX_COORDINATE):
         raise DamagedError("its coordinates are not all finite")
+    n_chains = len(dict.fromkeys(atoms.chain.tolist()))
+    if len(sequences) != n_chains - 1:
+        raise DamagedError(f"{len(sequences)} sequences for {n_chains} chains")
     if len(set(samples)) < len(samples) or min(samples, default=0) < 0:
         raise DamagedError("its sample indices are not distinct numbers")
     return Chunk(run, samples, xyz, atoms, sequences, target)
@@ -129,11 +130,23 @@ def _unpack_atoms(packed: dict[str, Any]) -> Atoms:
     for name in Atoms.__annotations__:
         if name == "xyz":
             columns[name] = unpack_array(packed[name])
+        elif name in ("number", "label_seq"):
+            columns[name] = np.array([_number(value) for value in packed[name]], np.int64)
         else:
-            wanted = int if name in ("number", "label_seq") else str
-            if not all(isinstance(value, wanted) for value in packed[name]):
-                raise DamagedError(f"atoms.{name} is not a list of {wanted.__name__}")
-            columns[name] = np.array(packed[name], dtype=np.int64 if wanted is int else np.str_)
+            columns[name] = np.array([_word(value) for value in packed[name]], np.str_)
     if len({len(column) for column in columns.values()}) != 1 or not len(columns["name"]):
         raise DamagedError("the columns of its atom table differ in length")
     return Atoms(**columns)
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or abs(value) > 10**9:
+        raise DamagedError(f"expected a whole number, found {shown(value)}")
+    return value
+
+
+def _word(value: Any) -> str:
+    """Names of atoms, residues and chains go into file text: letters, digits and ' only."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9']{0,8}", value):
+        raise DamagedError(f"expected a name, found {shown(value)}")
+    return value

@@ -9,8 +9,9 @@ import gemmi
 import numpy as np
 
 from pxtools.align import superposition
-from pxtools.chunk import Chunk, DamagedError
+from pxtools.chunk import Chunk
 from pxtools.features import Atoms
+from pxtools.words import DamagedError
 
 SEAL = b"# px-tools sha256 "
 

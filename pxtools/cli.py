@@ -27,6 +27,7 @@ def run(commands: list[Callable[..., Any]], argv: list[str] | None = None) -> No
         print(f"{parser.prog}: {error}", file=sys.stderr)
         sys.exit(2)
     except Interrupted as stop:
+        print(f"{parser.prog}: stopped; the same command goes on from here", file=sys.stderr)
         sys.exit(stop.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

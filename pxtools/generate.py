@@ -18,22 +18,21 @@ from pxtools.chunk import (
     STATE_FORMAT,
     VERSION,
     Chunk,
-    DamagedError,
     pack_array,
     pack_chunk,
     seal,
     unpack_array,
     unseal,
 )
-from pxtools.contents import done_samples, set_aside, valid_chunks
+from pxtools.contents import done_samples, valid_chunks
 from pxtools.denoiser import Condition, PXDesignD
 from pxtools.design import Design
 from pxtools.features import randomly_placed
 from pxtools.interrupt import Interrupted, uninterrupted
-from pxtools.run import Lock, RunDir, differences, write_atomically
+from pxtools.run import Lock, RunDir, differences, set_aside, write_atomically
 from pxtools.sampler import diffusion_step, draw, start_noise
 from pxtools.schedule import Schedule
-from pxtools.words import Progress, warn
+from pxtools.words import DamagedError, InputError, Progress, say, warn
 
 assert blas
 SAVE_EVERY_STEPS = 50
@@ -169,6 +168,7 @@ def _generate_piece(
         with uninterrupted():
             if 0 < done < n_step:
                 _save_state(run, job, samples, done, x, bad, pace())
+                say(f"Saved samples {first}-{last} at step {done}/{n_step}")
         raise
     finally:
         bar.close()
@@ -238,11 +238,15 @@ def _read_state(
         fields = unseal(path.read_bytes(), STATE_FORMAT)
         x = unpack_array(fields["coordinates"])
         step, bad = fields["step"], fields["bad"]
-        if differences(fields["run"], job.record) or fields["samples"] != samples:
+        if differences(fields["run"], job.record, all_of=True) or fields["samples"] != samples:
             raise DamagedError("it belongs to another run")
-        if x.shape != (len(samples), n_atoms, 3) or not 0 < step < job.schedule.N_step:
-            raise DamagedError("its step or shape cannot be")
-        return step, mx.array(x), mx.array(bad, dtype=mx.int32)
-    except (OSError, KeyError, TypeError, ValueError, DamagedError) as error:
+        if x.shape != (len(samples), n_atoms, 3) or type(step) is not int:
+            raise DamagedError("its coordinates are not those of these samples")
+        if not 0 < step < job.schedule.N_step or len(bad) != len(samples):
+            raise DamagedError("its step cannot be")
+        return step, mx.array(x), mx.array([int(b) for b in bad], dtype=mx.int32)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, DamagedError) as error:
         set_aside(path, str(error) or type(error).__name__)
         return None

@@ -7,6 +7,7 @@ Every file is written under a temporary name, flushed to disk and renamed.
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -17,13 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pxtools.words import InputError, shown
+from pxtools.words import DamagedError, InputError, shown, warn
 
 RUN_FORMAT = 1
 MAX_SAMPLES = 1_000_000
 GLOBAL_RUN = "global_run_0"
 STALE_SECONDS = 3600
-INFORMATIVE = ("format", "task.structure", "model.name", "N_sample")
+IDENTIFYING = ("task.name", "task.target_digest", "model.digest", "schedule.N_step", "seed")
+INFORMATIVE = ("format", "task.structure", "model.name", "N_sample", "digest")
 
 
 @dataclass(frozen=True)
@@ -114,89 +116,68 @@ def _sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def open_run(run: RunDir, identity: dict[str, Any], n_sample: int) -> int:
-    """Create the directory, or check that it is of the same run; returns its number of samples.
-
-    Raises InputError, touching nothing, if anything that changes the designs differs.
-    """
-    try:
-        refuse_links(run)
-        if not run.run_json.exists():
-            _refuse_foreign(run)
-            run.chunks.mkdir(parents=True, exist_ok=True)
-            run.predictions.mkdir(exist_ok=True)
-        else:
-            _check_same(run, read_run(run), identity)
-            run.chunks.mkdir(exist_ok=True)
-            run.predictions.mkdir(exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{run.path}: cannot write there: {error.strerror}") from None
-    with Lock(run).run_json():
-        known = read_run(run) if run.run_json.exists() else None
-        if known:
-            _check_same(run, known, identity)
-        wanted = max(n_sample, known["N_sample"] if known else 0)
-        if known is None or wanted > known["N_sample"]:
-            versions = known["versions"] if known else _versions()
-            record = {**identity, "N_sample": wanted, "versions": versions}
-            write_atomically(run.run_json, (json.dumps(record, indent=2) + "\n").encode())
-            run.success.unlink(missing_ok=True)  # it spoke of fewer samples
-    _sweep(run)
-    return wanted
+def seal_record(record: dict[str, Any]) -> bytes:
+    """run.json's text, with a digest of its other fields."""
+    fields = {key: value for key, value in record.items() if key != "digest"}
+    return (json.dumps({**fields, "digest": _digest(fields)}, indent=2) + "\n").encode()
 
 
-def refuse_links(run: RunDir) -> None:
-    """Nothing of a run may be a link: writing through one could leave the results folder."""
-    for path in (run.path, run.chunks, run.predictions, run.run_json, run.success):
-        if path.is_symlink():
-            raise InputError(f"{path}: expected a plain file or folder, found a link")
-
-
-def _refuse_foreign(run: RunDir) -> None:
-    if run.cif_samples() or run.files("msgpack"):
-        raise InputError(
-            f"{run.path}: it holds designs but no run.json that says what they were made from; "
-            "use another --dump_dir"
-        )
+def _digest(fields: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def read_run(run: RunDir) -> dict[str, Any]:
-    """run.json, checked. Raises InputError if it is unreadable."""
+    """run.json, checked. Raises DamagedError, or InputError for one of a newer format."""
     try:
         record = json.loads(run.run_json.read_bytes())
-        if not isinstance(record, dict) or not isinstance(record.get("task"), dict):
-            raise ValueError("it is not a run's record")
+        digest = record.pop("digest", None)  # the first versions wrote none
+        if digest is not None and digest != _digest(record):
+            raise ValueError("its content does not match its digest")
+        if record.get("format", 0) > RUN_FORMAT:
+            raise InputError(
+                f"{run.run_json}: format {shown(record['format'])}, expected {RUN_FORMAT} or "
+                "older: use a newer px-tools"
+            )
+        if missing := {*IDENTIFYING, "model.name", "N_sample"} - set(_flat(record)):
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
         n_sample = record["N_sample"]
         if type(n_sample) is not int or not 1 <= n_sample <= MAX_SAMPLES:
             raise ValueError(f"N_sample is {n_sample!r}")
     except OSError as error:
-        raise InputError(f"{run.run_json}: cannot read: {error.strerror}") from None
-    except (ValueError, KeyError, RecursionError) as error:
-        raise InputError(f"{run.run_json}: not a readable run.json: {shown(str(error))}") from None
-    if record.get("format", 0) > RUN_FORMAT:
-        raise InputError(
-            f"{run.run_json}: format {record['format']}, expected {RUN_FORMAT} or older: "
-            "use a newer px-tools"
-        )
+        raise DamagedError(error.strerror or "unreadable") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedError(f"not a readable run.json: {shown(str(error))}") from None
     return record
 
 
-def _check_same(run: RunDir, known: dict[str, Any], identity: dict[str, Any]) -> None:
-    if different := differences(known, identity):
-        raise InputError(
-            f"{run.path}: started with other input: {'; '.join(different)}; "
-            "use another --dump_dir or the input it was started with"
-        )
+def set_aside(path: Path, reason: str) -> None:
+    """Rename a damaged file to *.corrupt, never over an earlier one, and say so."""
+    aside = path.with_name(path.name + ".corrupt")
+    number = 1
+    while aside.exists() or aside.is_symlink():
+        aside = path.with_name(f"{path.name}.corrupt{number}")
+        number += 1
+    try:
+        path.rename(aside)
+    except OSError as error:
+        raise InputError(f"{path}: damaged ({reason}), cannot rename: {error.strerror}") from None
+    warn(f"{path}: {reason}; set aside as {aside.name}; what is missing is made again")
 
 
-def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What two records of a run disagree on, of what decides the designs."""
+def differences(before: dict[str, Any], now: dict[str, Any], all_of: bool = False) -> list[str]:
+    """What two records of a run disagree on, of what decides the designs.
+
+    A setting that `before`, of an older version, does not mention is no difference; with
+    `all_of` the fields that every version has must be there.
+    """
     a, b = _flat(before), _flat(now)
-    return [
+    different = [
         f"{key} (was {shown(a[key], 60)}, now {shown(b[key], 60)})"
         for key in b
         if key in a and a[key] != b[key] and key not in INFORMATIVE
     ]
+    absent = [key for key in IDENTIFYING if all_of and key not in a]
+    return different + [f"{key} (not given)" for key in absent]
 
 
 def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -209,25 +190,12 @@ def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return out
 
 
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("px-tools", "mlx", "numpy", "gemmi")}
-
-
-def _sweep(run: RunDir) -> None:
-    """Remove what processes killed in the middle of a write have left."""
-    for folder in (run.path, run.chunks, run.predictions):
-        for path in folder.glob(".*.tmp"):
-            if not path.is_symlink() and time.time() - path.lstat().st_mtime > STALE_SECONDS:
-                path.unlink(missing_ok=True)
-
-
 class Lock:
     """Claims on the samples of a run: one locked byte a sample, gone with the process."""
 
     def __init__(self, run: RunDir):
-        self.file = (run.chunks / ".lock").open("ab")
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self.file = os.fdopen(os.open(run.chunks / ".lock", flags, 0o666), "rb+")
 
     def claim(self, samples: list[int]) -> bool:
         """Claim samples for this process; False if another process has any of them."""

@@ -17,6 +17,10 @@ class InputError(Exception):
         return cls(f"{file}: {field}: expected {expected}, found {shown(found)}")
 
 
+class DamagedError(Exception):
+    """A file of ours that is truncated, altered or not what its name says."""
+
+
 def shown(value: Any, limit: int = 120) -> str:
     """A value from a user's file in one short, printable line."""
     text = value if isinstance(value, str) else repr(value)

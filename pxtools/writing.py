@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pxtools.chunk import Chunk, DamagedError
+from pxtools.chunk import Chunk
 from pxtools.cif import cif_writer, count_atoms
-from pxtools.contents import done_samples, keep_if_whole, read_or_set_aside, set_aside
+from pxtools.contents import done_samples, keep_if_whole, read_or_set_aside, refuse_links
 from pxtools.interrupt import uninterrupted
-from pxtools.run import RunDir, read_run, refuse_links, write_atomically
-from pxtools.words import LINE_EVERY_FILES, saved, saving, say, warn
+from pxtools.run import RunDir, read_run, set_aside, write_atomically
+from pxtools.words import LINE_EVERY_FILES, DamagedError, InputError, saved, saving, say, warn
 
 RMSD_LIMIT = 3.0  # Å; above it the model has not folded the target it was given
 
@@ -31,7 +31,12 @@ class Writer:
 
     def __post_init__(self) -> None:
         refuse_links(self.run)
-        self.record = read_run(self.run)
+        try:
+            self.record = read_run(self.run)
+        except DamagedError as error:
+            raise InputError(
+                f"{self.run.run_json}: {error}; px-sample makes it again from the chunks"
+            ) from None
 
     @property
     def total(self) -> int:
@@ -83,12 +88,15 @@ class Writer:
         complete = len(kept) == self.total and self._all_parse()
         if complete:
             if not self.success_is_current():
+                if self.run.success.is_dir():
+                    set_aside(self.run.success, "a folder in place of a file")
                 with uninterrupted():
                     write_atomically(self.run.success, self._success())
             if not self.quiet:
                 say(saved(self.new, self.skipped))
         else:
-            self.run.success.unlink(missing_ok=True)
+            if self.run.success.is_file():
+                self.run.success.unlink()
             if not self.quiet and self.new:
                 say(f"✓ Saved {self.new} new samples, skipped {self.skipped} existing samples")
             missing = self.total - len(kept)
@@ -97,8 +105,8 @@ class Writer:
 
     def success_is_current(self) -> bool:
         try:
-            return bool(json.loads(self.run.success.read_bytes())["N_sample"] == self.total)
-        except (OSError, ValueError, KeyError, TypeError):
+            return self.run.success.read_bytes() == self._success()
+        except OSError:
             return False
 
     def _all_parse(self) -> bool:

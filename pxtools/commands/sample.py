@@ -80,10 +80,11 @@ def sample(
     **numbers: int | float | str | None,
 ) -> int:
     """All tasks and seeds of a command; `finished` gets every chunk. Returns failed samples."""
+    from pxtools.contents import open_run
     from pxtools.design import prepare, run_record
     from pxtools.generate import Job
     from pxtools.models import load_network, read_model
-    from pxtools.run import RunDir, open_run, seeds_of
+    from pxtools.run import RunDir, seeds_of
     from pxtools.settings import DEFAULT_SEED, parse_seeds, settings
     from pxtools.task import read_tasks
 

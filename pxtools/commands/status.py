@@ -12,7 +12,7 @@ from argh import arg
 
 from pxtools import cli
 from pxtools.run import GLOBAL_RUN, Lock, RunDir, read_run
-from pxtools.words import InputError
+from pxtools.words import DamagedError, InputError
 
 STATE_HEAD_BYTES = 4096
 COLUMNS = ("TASK", "SEED", "SAMPLES", "CHUNKS", "CIFS", "MODEL", "STATE", "TIME LEFT")
@@ -56,7 +56,7 @@ def status_of(run: RunDir) -> dict[str, Any]:
     row |= {"path": str(run.path), "complete": False}
     try:
         record = read_run(run)
-    except InputError as error:
+    except (InputError, DamagedError) as error:
         return row | {"error": str(error)}
     total, n_step = record["N_sample"], record["schedule"]["N_step"]
     cifs = run.cif_samples().intersection(range(total))
