@@ -53,7 +53,7 @@ def run_folder(folder: Path) -> Path:
 def contents(folder: Path) -> dict[str, bytes]:
     """The files of a run by name; what was set aside and the lock do not count."""
     base = run_folder(folder)
-    paths = (p for p in base.rglob("*") if p.is_file() and ".corrupt" not in p.name)
+    paths = (p for p in base.rglob("*") if p.is_file() and ".corrupt" not in str(p))
     return {str(p.relative_to(base)): p.read_bytes() for p in paths if p.name != ".lock"}
 
 
