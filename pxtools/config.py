@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 
@@ -52,6 +52,10 @@ class Config:
         if made.get("target_atoms", "all") not in ("all", "backbone"):
             raise ValueError(f"target_atoms is {made['target_atoms']!r}, not all or backbone")
         return cls(**made)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `from_dict` reads."""
+        return asdict(self)
 
 
 def _size(name: str, value: Any) -> int:

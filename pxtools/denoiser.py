@@ -9,7 +9,7 @@ what depends on the noise level by `at_noise_level`, once per step for all sampl
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pxtools import ops  # isort: skip  # loads the BLAS before mlx
 
@@ -26,6 +26,7 @@ N_NAME_CHARS = 4 * 64
 EPS = 1e-5
 GPU_ACTIVATION_BYTES = 4_000_000_000
 Modulation = tuple[mx.array, ...]
+W = TypeVar("W")  # an array, of MLX or numpy
 
 
 def linear(n_in: int, n_out: int, bias: bool = False) -> nn.Linear:
@@ -661,7 +662,7 @@ class PXDesignD(nn.Module):
         return max(1, GPU_ACTIVATION_BYTES // (4 * floats))
 
 
-def sanitize(weights: dict[str, mx.array]) -> dict[str, mx.array]:
+def sanitize(weights: dict[str, W]) -> dict[str, W]:
     """Checkpoint names to the model's.
 
     The denoiser's projections of s_trunk see only zeros and have no bias (network.md): dropped.
