@@ -55,6 +55,10 @@ test *words: setup
 faults times="20": setup
     "{{ root }}/.venv/bin/python" tests/faults.py "{{ times }}"
 
+# feed N mutated files of each kind to everything that reads one
+fuzz times="2000": setup
+    "{{ root }}/.venv/bin/python" tests/fuzz.py "{{ times }}"
+
 # check style and types
 lint: setup
     "{{ root }}/.venv/bin/ruff" check .

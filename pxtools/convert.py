@@ -16,6 +16,7 @@ from mlx.utils import tree_map_with_path
 
 from pxtools.checkpoint import read_checkpoint
 from pxtools.config import Config, Depth
+from pxtools.conformers import Conformers, to_json
 from pxtools.denoiser import PXDesignD, sanitize
 from pxtools.words import InputError, shown
 
@@ -29,7 +30,9 @@ KNOWN_DIGESTS: dict[str, str] = {}  # SHA-256 of published files -> their name; 
 MAX_LISTED = 8
 
 
-def convert(path: Path, folder: Path, dtype: str, target_atoms: str) -> tuple[Path, str, Config]:
+def convert(
+    path: Path, folder: Path, dtype: str, target_atoms: str, conformers: Conformers | None
+) -> tuple[Path, str, Config]:
     """Write `folder`/model.safetensors; returns its path, the checkpoint's digest and the sizes.
 
     Raises InputError, writing nothing, if a tensor is missing, unknown or of the wrong shape.
@@ -44,9 +47,10 @@ def convert(path: Path, folder: Path, dtype: str, target_atoms: str) -> tuple[Pa
         "source": path.name,
         "source_sha256": digest,
         "known_as": KNOWN_DIGESTS.get(digest, "not a known release"),
-        "conformers": "CCD ideal coordinates",
         "dtype": dtype,
     }
+    if conformers:
+        metadata["conformers"] = to_json(conformers)
     out = folder / "model.safetensors"
     temporary = folder / f".model.{os.getpid()}.safetensors"
     try:

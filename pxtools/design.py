@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pxtools.config import Config
 from pxtools.features import Atoms, Features, featurize
 from pxtools.models import ModelFile
 from pxtools.residues import parent_of
@@ -22,12 +21,13 @@ class Design:
     whole_target: Atoms | None  # all deposited atoms, where the model sees the backbone only
 
 
-def prepare(task: Task, config: Config) -> Design:
+def prepare(task: Task, model: ModelFile) -> Design:
     """Read the task's target and featurize it. Raises InputError for input that is wrong."""
     target = read_target(task)
-    features = featurize(target, task.binder_length, config.target_atoms)
+    seen = model.config.target_atoms
+    features = featurize(target, task.binder_length, seen, model.conformers)
     whole = None
-    if config.target_atoms != "all":
+    if seen != "all":
         whole = featurize(target, 1).atoms.deposited()
     sequences = [[parent_of(name) or name for name in chain.sequence] for chain in target]
     return Design(task, features, sequences, whole)

@@ -6,6 +6,7 @@ from itertools import chain
 
 import numpy as np
 
+from pxtools.conformers import Conformers
 from pxtools.residues import (
     BACKBONE,
     DESIGN_RESTYPE,
@@ -88,12 +89,16 @@ class _Token:
 
 
 def featurize(
-    target: tuple[TargetChain, ...], binder_length: int, target_atoms: str = "all"
+    target: tuple[TargetChain, ...],
+    binder_length: int,
+    target_atoms: str = "all",
+    conformers: Conformers | None = None,
 ) -> Features:
     """Features of a target and a binder to design, reference conformers centred and unrotated.
 
     `target_atoms`: "all" heavy atoms as the released model has them, or "backbone" for models
     that see target residues as N, CA, C, O only (the template still comes from CB).
+    `conformers` are a model's own, else the CCD's ideal coordinates are used.
     """
     _check_size(sum(len(part.residues) for part in target) + binder_length)
     tokens = [
@@ -106,7 +111,7 @@ def featurize(
         keep = [0, 1, 2, 3, 4] if i == binder_length else [0, 1, 2, 3]  # OXT on the last
         residue = TargetResidue("GLY", (i, ""), i, nowhere, False)
         tokens.append(_Token(residue, DESIGN_RESTYPE, len(target), keep, nowhere[0]))
-    return _assemble(tokens)
+    return _assemble(tokens, conformers)
 
 
 def _check_size(n_tokens: int) -> None:
@@ -126,13 +131,14 @@ def _target_token(residue: TargetResidue, chain: int, target_atoms: str) -> _Tok
     return _Token(residue, RESTYPE[residue.name], chain, keep, residue.xyz[center])
 
 
-def _assemble(tokens: list[_Token]) -> Features:
+def _assemble(tokens: list[_Token], conformers: Conformers | None) -> Features:
     kinds = [residue_types()[token.residue.name] for token in tokens]
     sizes = [len(token.keep) for token in tokens]
     names = [[kind.atoms[i] for i in t.keep] for kind, t in zip(kinds, tokens, strict=True)]
     elements = [[kind.elements[i] for i in t.keep] for kind, t in zip(kinds, tokens, strict=True)]
     charges = [[kind.charges[i] for i in t.keep] for kind, t in zip(kinds, tokens, strict=True)]
-    ideal = [kind.ideal[t.keep] for kind, t in zip(kinds, tokens, strict=True)]
+    known = conformers or {name: kind.ideal for name, kind in residue_types().items()}
+    ideal = [known[t.residue.name][t.keep] for t in tokens]
     asym_id = np.array([token.chain for token in tokens])
     design = np.array([token.restype == DESIGN_RESTYPE for token in tokens])
     element = np.array([*chain.from_iterable(elements)])

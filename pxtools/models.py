@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from pxtools.config import Config
+from pxtools.conformers import Conformers, from_json
 from pxtools.words import InputError, shown
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class ModelFile:
     path: Path
     digest: str
     config: Config
+    conformers: Conformers | None  # None: the CCD's ideal ones
 
     @property
     def is_demonstration(self) -> bool:
@@ -81,7 +83,11 @@ def read_model(model: str | None) -> ModelFile:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError, AttributeError, struct.error) as error:
         raise InputError(f"{path}: not a readable .safetensors file: {shown(str(error))}") from None
-    return ModelFile(name, path, digest, _configuration(path, metadata))
+    try:
+        own = from_json(metadata["conformers"]) if "conformers" in metadata else None
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: {shown(str(error))}") from None
+    return ModelFile(name, path, digest, _configuration(path, metadata), own)
 
 
 def _metadata(file: BinaryIO) -> dict[str, str]:

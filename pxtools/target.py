@@ -1,6 +1,7 @@
 """The target: the picked protein residues of a structure file, with their resolved heavy atoms."""
 
 import gzip
+import re
 import zlib
 from dataclasses import dataclass
 from itertools import groupby
@@ -64,7 +65,7 @@ def read_structure(path: Path) -> gemmi.Structure:
                 gemmi.cif.read_string(text.decode("utf-8", "replace")).sole_block()
             )
         else:
-            structure = gemmi.read_pdb_string(text.decode("utf-8", "replace"))
+            structure = gemmi.read_pdb_string(re.sub(rb"[^\x00-\x7f]", b"?", text).decode())
     except (OSError, EOFError, ValueError, RuntimeError, zlib.error) as error:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise InputError(f"{path}: cannot read it as mmCIF or PDB: {reason}") from None

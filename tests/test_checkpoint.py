@@ -15,9 +15,12 @@ from test_denoiser import assert_close, features, formula_weight  # noqa: F401
 
 from pxtools.checkpoint import read_checkpoint
 from pxtools.config import Config
+from pxtools.design import prepare
 from pxtools.models import load_network, read_model
+from pxtools.residues import residue_types
+from pxtools.task import read_tasks
 from pxtools.words import InputError
-from tools import TINY, run, small_run
+from tools import TINY, run, small_run, write_task
 
 CHECKPOINT = DATA / "tiny" / "checkpoint.pt"
 
@@ -298,3 +301,55 @@ def test_a_full_size_checkpoint_converts_in_time_and_memory(tmp_path):
     assert read_model(str(tmp_path / "model")).config == Config()
     assert time.monotonic() - began < 120  # 30 s is the aim; CI machines vary
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 3e6
+
+
+def pickled_molecules(path, change=None):
+    """A cache as Protenix writes it: code -> molecule with atom_map, ref_conf_id, ref_mask."""
+    chem = pytest.importorskip("rdkit.Chem")
+    from rdkit.Geometry import Point3D
+
+    molecules = {}
+    for name, kind in residue_types().items():
+        molecule = chem.RWMol()
+        conformer = chem.Conformer(len(kind.atoms))
+        for i, element in enumerate(kind.elements):
+            molecule.AddAtom(chem.Atom(element))
+            conformer.SetAtomPosition(i, Point3D(*(kind.ideal[i] * 1.01)))
+        molecule = molecule.GetMol()
+        molecule.ref_conf_id = molecule.AddConformer(conformer, assignId=True)
+        molecule.atom_map = {atom: i for i, atom in enumerate(kind.atoms)}
+        molecule.ref_mask = np.ones(len(kind.atoms), bool)
+        molecules[name] = molecule
+    if change:
+        change(molecules)
+    path.write_bytes(pickle.dumps(molecules))
+    return path
+
+
+def test_the_conformers_of_a_ccd_cache_travel_with_the_model(tmp_path):
+    cache = pickled_molecules(tmp_path / "components.rdkit_mol.pkl")
+    out = tmp_path / "model"
+    done = run("px-convert-checkpoint", CHECKPOINT, "-o", out, "--ccd-cache", cache)
+    assert done.returncode == 0, done.stderr
+    assert "with RDKit's own unpickler" in done.stderr
+    model = read_model(str(out))
+    for name, kind in residue_types().items():
+        np.testing.assert_allclose(model.conformers[name], kind.ideal * 1.01, atol=1e-3)
+    task = write_task(tmp_path)
+    plain = prepare(read_tasks(str(task))[0], read_model(TINY)).features.ref_pos
+    own = prepare(read_tasks(str(task))[0], model).features.ref_pos
+    np.testing.assert_allclose(own, plain * 1.01, atol=1e-3)
+    assert model.digest != read_model(TINY).digest
+
+
+def test_hostile_ccd_caches_are_refused(tmp_path):
+    pytest.importorskip("rdkit")
+    marker = tmp_path / "marker"
+    data = io.BytesIO()
+    TorchPickler(data, 2).dump({"ALA": Call(Global("os", "system"), f"touch {marker}")})
+    for raw in (data.getvalue(), b"", b"\x80\x04K\x01.", pickle.dumps({"ALA": 1})):
+        (tmp_path / "bad.pkl").write_bytes(raw)
+        words = [CHECKPOINT, "-o", tmp_path / "model", "--ccd-cache", tmp_path / "bad.pkl"]
+        done = run("px-convert-checkpoint", *words)
+        assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+        assert not marker.exists() and not (tmp_path / "model").exists()

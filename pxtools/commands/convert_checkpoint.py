@@ -12,30 +12,34 @@ from pxtools.words import InputError, say
 @arg("-o", "--out", help="model folder; default: named as the checkpoint, where px-sample looks")
 @arg("--dtype", choices=["float32", "float16", "bfloat16"], help="of the stored weights")
 @arg("--target-atoms", choices=["all", "backbone"], help="what the model sees of target residues")
+@arg("--ccd-cache", help="components.rdkit_mol.pkl: the conformers it was trained with (RDKit)")
 def px_convert_checkpoint(
     checkpoint: str,
     *,
     out: str | None = None,
     dtype: str = "float32",
     target_atoms: str = "all",
+    ccd_cache: str | None = None,
 ) -> None:
     """Convert a PyTorch checkpoint, without PyTorch; nothing in the file is executed.
 
     Prints the model's path.
     """
+    from pxtools.conformers import read_ccd_cache
     from pxtools.convert import KNOWN_DIGESTS, convert
     from pxtools.models import weights_folder
 
     path = Path(checkpoint)
     if not path.is_file():
         raise InputError.of(path, "checkpoint", "an existing .pt file", "none")
+    conformers = read_ccd_cache(Path(ccd_cache)) if ccd_cache else None
     folder = Path(out) if out else weights_folder() / path.stem
-    model, digest, config = convert(path, folder, dtype, target_atoms)
+    model, digest, config = convert(path, folder, dtype, target_atoms, conformers)
     known = KNOWN_DIGESTS.get(digest, "not the digest of a known release")
     say(f"{path.name}: sha256 {digest} ({known})")
     say(
         f"{config.transformer.n_blocks} blocks x {config.transformer.n_heads} heads, "
-        f"token width {config.c_token}; reference conformers: CCD ideal coordinates"
+        f"token width {config.c_token}; reference conformers: {ccd_cache or 'CCD ideal ones'}"
     )
     print(model)
 

@@ -94,7 +94,7 @@ def sample(
     model_file = read_model(model)
     _choose_device(device, workers)
     _name_model(model_file, model)
-    designs = [prepare(task, model_file.config) for task in tasks]
+    designs = [prepare(task, model_file) for task in tasks]
     jobs: list[tuple[RunDir, Job]] = []
     for design in designs:
         name = design.task.name

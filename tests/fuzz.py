@@ -1,0 +1,218 @@
+"""Feed mutated files to everything that reads one: `just fuzz`.
+
+Allowed outcomes: the file is read, or refused with InputError or DamagedError. Anything else is
+printed with its kind and seed; such seeds belong into test_fuzz.py.
+"""
+
+import gzip
+import json
+import random
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from pxtools import blas  # isort: skip  # before mlx
+
+import numpy as np
+from conftest import DATA, STRUCTURES, fixture_task
+
+from pxtools.checkpoint import read_checkpoint
+from pxtools.chunk import Chunk, pack_chunk, seal, unpack_chunk
+from pxtools.cif import cif_writer
+from pxtools.config import Config
+from pxtools.design import prepare
+from pxtools.models import ModelFile, load_network, read_model
+from pxtools.run import RunDir, read_run
+from pxtools.target import read_target
+from pxtools.task import read_tasks
+from pxtools.words import DamagedError, InputError
+
+assert blas
+MODEL = ModelFile("none", Path(), "", Config(), None)
+INTERESTING = (
+    b"\0",
+    b"\xff",
+    b"-1",
+    b"99999999999",
+    b"nan",
+    b"..",
+    b"/",
+    b"\n",
+    b'"',
+    b"[",
+    b"{",
+    b"?",
+)
+
+
+def mutate(data: bytes, rng: random.Random) -> bytes:
+    """One to eight flips, cuts, repeats and insertions."""
+    out = bytearray(data)
+    for _ in range(rng.randint(1, 8)):
+        at = rng.randrange(len(out) + 1)
+        size = rng.choice([1, 1, 2, 8, 80, 800])
+        match rng.randrange(6):
+            case 0 if at < len(out):
+                out[at] ^= 1 << rng.randrange(8)
+            case 1:
+                del out[at : at + size]
+            case 2:
+                out[at:at] = out[at : at + size]
+            case 3:
+                out[at:at] = rng.choice(INTERESTING)
+            case 4:
+                out[at : at + size] = rng.randbytes(min(size, 8))
+            case 5 if rng.random() < 0.1:
+                del out[at:]
+    return bytes(out)
+
+
+def small_structure(name: str) -> bytes:
+    """The first few hundred lines of a structure file: mutations hit something."""
+    lines = gzip.decompress((STRUCTURES / name).read_bytes()).splitlines(keepends=True)
+    if name.endswith(".pdb.gz"):
+        return b"".join([line for line in lines if line[:6] in (b"ATOM  ", b"SEQRES")][:300])
+    start = next(i for i, line in enumerate(lines) if line.startswith(b"_atom_site.")) - 1
+    head = [line for line in lines[:start] if line.startswith((b"data_", b"_entry"))]
+    polymers = b"loop_\n_entity.id\n_entity.type\n1 polymer\nloop_\n_entity_poly.entity_id\n"
+    polymers += b"_entity_poly.type\n1 polypeptide(L)\nloop_\n_struct_asym.id\n"
+    return b"".join(
+        [*head[:2], polymers, b"_struct_asym.entity_id\nA 1\n", *lines[start : start + 220]]
+    )
+
+
+def structure_reader(folder: Path, name: str, suffix: str) -> tuple[bytes, Callable]:
+    path = folder / f"x{suffix}"
+    task = fixture_task("bpti") | {"hotspot": {}}
+    task["condition"]["structure_file"] = str(path)
+    (folder / f"{suffix}.json").write_text(json.dumps([task]))
+
+    def read(data: bytes) -> None:
+        path.write_bytes(data)
+        prepare(read_tasks(str(folder / f"{suffix}.json"))[0], MODEL)
+
+    return small_structure(name), read
+
+
+def task_reader(folder: Path, name: str, text: str) -> tuple[bytes, Callable]:
+    def read(data: bytes) -> None:
+        path = folder / name
+        path.write_bytes(data)
+        for task in read_tasks(str(path)):
+            read_target(task)
+
+    return text.encode(), read
+
+
+def a_chunk(folder: Path) -> bytes:
+    path = folder / "bpti.json"
+    path.write_text(json.dumps([fixture_task("bpti")]))
+    design = prepare(read_tasks(str(path))[0], MODEL)
+    record = {"task": {"name": "bpti"}}
+    xyz = np.zeros((2, len(design.features.atoms), 3), np.float32)
+    atoms = design.features.atoms
+    return pack_chunk(Chunk(record, [0, 1], xyz, atoms, design.sequences, None))
+
+
+def read_chunk_bytes(data: bytes) -> None:
+    from hashlib import sha256
+
+    body = data[:-32]
+    for candidate in (data, body + sha256(body).digest()):
+        try:
+            chunk = unpack_chunk(candidate)
+            if "task" in chunk.run and chunk.run["task"] == {"name": "bpti"}:
+                cif_writer(chunk, True)
+        except DamagedError:
+            pass
+    seal({})
+
+
+def kinds(folder: Path) -> dict[str, tuple[bytes, Callable[[bytes], None]]]:
+    yaml = (
+        f"task_name: x\nbinder_length: 9\ntarget:\n  file: {STRUCTURES}/5PTI.cif.gz\n"
+        "  chains:\n    A: {crop: ['1-30'], hotspots: [15, 17]}\n"
+    )
+    run = RunDir(folder, "x")
+    record = {"format": 1, "task": {"name": "x", "target_digest": "y"}, "seed": 1, "N_sample": 4}
+    record |= {"model": {"name": "m", "digest": "d"}, "schedule": {"N_step": 5}}
+
+    def read_record(data: bytes) -> None:
+        run.run_json.write_bytes(data)
+        read_run(run)
+
+    def read_weights(data: bytes) -> None:
+        path = folder / "x.safetensors"
+        path.write_bytes(data)
+        load_network(read_model(str(path)))
+
+    def read_pt(data: bytes) -> None:
+        path = folder / "x.pt"
+        path.write_bytes(data)
+        read_checkpoint(path)
+
+    weights = (DATA / "tiny" / "weights.safetensors").read_bytes()
+    config = (DATA / "tiny" / "config.json").read_bytes()
+    (folder / "config.json").write_bytes(config)
+    header = 8 + int.from_bytes(weights[:8], "little")
+    checkpoint = (DATA / "tiny" / "checkpoint.pt").read_bytes()
+    pickle_start = checkpoint.index(b"data.pkl")
+    return {
+        "task.json": task_reader(folder, "t.json", json.dumps([fixture_task("bpti")])),
+        "task.yaml": task_reader(folder, "t.yaml", yaml),
+        "structure.cif": structure_reader(folder, "5PTI.cif.gz", ".cif"),
+        "structure.pdb": structure_reader(folder, "1HVR.pdb.gz", ".pdb"),
+        "chunk": (a_chunk(folder), read_chunk_bytes),
+        "run.json": (json.dumps(record).encode(), read_record),
+        # the head of a large file is where mutations matter
+        "weights": (
+            weights[:header],
+            lambda head: read_weights(head + weights[header:]),
+        ),
+        "checkpoint": (
+            checkpoint[pickle_start : pickle_start + 20_000],
+            lambda part: read_pt(
+                checkpoint[:pickle_start] + part + checkpoint[pickle_start + 20_000 :]
+            ),
+        ),
+    }
+
+
+def try_one(kind: tuple[bytes, Callable], name: str, seed: int) -> None:
+    data, read = kind
+    try:
+        read(mutate(data, random.Random(f"{name} {seed}")))
+    except DamagedError:
+        pass
+    except InputError as error:
+        assert "\n" not in str(error), "an error of several lines"
+
+
+def main() -> None:
+    times = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    crashes = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for name, kind in kinds(Path(folder)).items():
+            began, bad = time.monotonic(), 0
+            for seed in range(times):
+                try:
+                    try_one(kind, name, seed)
+                except Exception:
+                    bad += 1
+                    if bad <= 3:
+                        print(f"{name} {seed}: {traceback.format_exc(limit=-3)}")
+            crashes += bad
+            print(
+                f"{name}: {times} files, {bad} crashes, {time.monotonic() - began:.0f} s",
+                flush=True,
+            )
+    sys.exit(bool(crashes))
+
+
+if __name__ == "__main__":
+    main()
