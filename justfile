@@ -51,9 +51,9 @@ setup:
 test *words: setup
     "{{ root }}/.venv/bin/python" -m pytest "$@"
 
-# break runs on purpose, N times for each fault, and print what became of them
-faults times="20": setup
-    "{{ root }}/.venv/bin/python" tests/faults.py "{{ times }}"
+# break runs on purpose, and print what became of them: just faults [20 [killed disk_full ...]]
+faults *words: setup
+    "{{ root }}/.venv/bin/python" tests/faults.py "$@"
 
 # feed N mutated files of each kind to everything that reads one
 fuzz times="2000": setup
@@ -75,3 +75,7 @@ format: setup
 [no-cd]
 clean folder="results":
     rm -rf -- "{{ folder }}/global_run_0"
+
+# time the denoiser step against its matrix products, and the tools: just bench [step|tools] [--device gpu]
+bench *words: setup
+    "{{ root }}/.venv/bin/python" tools/bench.py "$@"

@@ -25,6 +25,8 @@ N_ELEMENTS = 128
 N_NAME_CHARS = 4 * 64
 EPS = 1e-5
 GPU_ACTIVATION_BYTES = 4_000_000_000
+PAIR_ROWS = 32  # of the pair representation at once: it is the largest tensor by far
+ALL_ROWS = slice(None)
 Modulation = tuple[mx.array, ...]
 W = TypeVar("W")  # an array, of MLX or numpy
 
@@ -320,15 +322,15 @@ class AtomAttentionEncoder(nn.Module):
         self.linear_no_bias_q = linear(c_atom, c_out)
 
     def condition(
-        self, atoms: AtomInputs, z: mx.array | None = None
+        self, atoms: AtomInputs, pairs: mx.array | None = None
     ) -> tuple[mx.array, mx.array, AtomCondition]:
         """What depends on the task alone: c (A, c_atom), p (W, 32, 128, c_pair), and from them."""
         c = self.linear_no_bias_ref_pos(atoms.ref_pos) + self.linear_no_bias_f(atoms.identity)
         c = c + self.linear_no_bias_ref_charge(mx.arcsinh(atoms.ref_charge))
         p = self.reference_pairs(atoms)
         windows = atoms.windows
-        if z is not None:
-            p = p + self.token_pairs(atoms, z)
+        if pairs is not None:
+            p = p + self.token_pairs(atoms, pairs)
         relu_c = mx.maximum(c, 0)
         p = p + windows.query_rows(self.linear_no_bias_cl(relu_c))
         p = p + windows.key_rows(self.linear_no_bias_cm(relu_c))
@@ -352,14 +354,18 @@ class AtomAttentionEncoder(nn.Module):
             + self.linear_no_bias_v(same)
         )
 
-    def token_pairs(self, atoms: AtomInputs, z: mx.array) -> mx.array:
-        """The pair representation of the tokens of each atom pair, (W, 32, 128, c_pair)."""
+    def project_pairs(self, z: mx.array) -> mx.array:
+        """(T, T, c_z) -> (T, T, c_atompair)"""
+        return self.linear_no_bias_z(self.layernorm_z(z))
+
+    def token_pairs(self, atoms: AtomInputs, pairs: mx.array) -> mx.array:
+        """The projected pairs of the tokens of each atom pair, (W, 32, 128, c_atompair)."""
         windows = atoms.windows
         uid = atoms.atom_to_token[:, None]
         of_query = windows.query_rows(uid)[..., 0]
         of_key = windows.key_rows(uid)[..., 0]
-        pairs = self.linear_no_bias_z(self.layernorm_z(z))
-        return mx.take(pairs.reshape(-1, pairs.shape[-1]), of_query * z.shape[0] + of_key, axis=0)
+        flat = pairs.reshape(-1, pairs.shape[-1])
+        return mx.take(flat, of_query * pairs.shape[0] + of_key, axis=0)
 
     def __call__(
         self, q: mx.array, condition: AtomCondition, atoms: AtomInputs
@@ -437,20 +443,18 @@ class TemplateEmbedder(nn.Module):
         super().__init__()
         self.embedder = nn.Embedding(config.no_templ_bins + 1, config.c_z)
 
-    def __call__(self, features: Features) -> mx.array:
-        return self.embedder(mx.array(features.template_mask * (1 + features.template)))
+    def __call__(self, features: Features, rows: slice = ALL_ROWS) -> mx.array:
+        bins = features.template_mask[rows] * (1 + features.template[rows])
+        return self.embedder(mx.array(bins))
 
 
 class ConditionEmbedder(nn.Module):
-    """s_inputs (T, c_s_inputs) and z (T, T, c_z) of a task."""
+    """Gives s_inputs (T, c_s_inputs) and z (T, T, c_z) of a task."""
 
     def __init__(self, config: Config):
         super().__init__()
         self.input_embedder = InputEmbedder(config)
         self.condition_template_embedder = TemplateEmbedder(config)
-
-    def __call__(self, features: Features, atoms: AtomInputs) -> tuple[mx.array, mx.array]:
-        return self.input_embedder(features, atoms), self.condition_template_embedder(features)
 
 
 class RelativePositionEncoding(nn.Module):
@@ -462,16 +466,16 @@ class RelativePositionEncoding(nn.Module):
         super().__init__()
         self.linear_no_bias = linear(4 * self.R_MAX + 4 + 1 + 2 * self.S_MAX + 2, c_z)
 
-    def __call__(self, features: Features) -> mx.array:
+    def __call__(self, features: Features, rows: slice = ALL_ROWS) -> mx.array:
         """The sum of four looked-up columns is the product with the concatenated one-hots."""
         r, s = self.R_MAX, self.S_MAX
-        same_chain = pairwise_equal(features.asym_id)
-        same_residue = same_chain & pairwise_equal(features.residue_index)
-        same_entity = pairwise_equal(features.entity_id)
+        same_chain = pairwise_equal(features.asym_id, rows)
+        same_residue = same_chain & pairwise_equal(features.residue_index, rows)
+        same_entity = pairwise_equal(features.entity_id, rows)
         tokens = np.arange(features.n_tokens)
-        residue = relative(features.residue_index, r, same_chain)
-        token = relative(tokens, r, same_residue)
-        sym = relative(features.sym_id, s, same_entity)
+        residue = relative(features.residue_index, rows, r, same_chain)
+        token = relative(tokens, rows, r, same_residue)
+        sym = relative(features.sym_id, rows, s, same_entity)
         n_r = 2 * r + 2
         columns = self.linear_no_bias.weight.T  # (139, c_z)
         out = mx.take(columns, mx.array(residue), axis=0)
@@ -480,13 +484,13 @@ class RelativePositionEncoding(nn.Module):
         return out + mx.take(columns, mx.array(2 * n_r + 1 + sym), axis=0)
 
 
-def pairwise_equal(x: np.ndarray) -> np.ndarray:
-    return x[:, None] == x[None, :]
+def pairwise_equal(x: np.ndarray, rows: slice) -> np.ndarray:
+    return x[rows, None] == x[None, :]
 
 
-def relative(x: np.ndarray, limit: int, valid: np.ndarray) -> np.ndarray:
-    """Clipped differences (T, T) as classes 0..2 limit, 2 limit + 1 where not valid."""
-    difference = np.clip(x[:, None] - x[None, :] + limit, 0, 2 * limit)
+def relative(x: np.ndarray, rows: slice, limit: int, valid: np.ndarray) -> np.ndarray:
+    """Clipped differences as classes 0..2 limit, 2 limit + 1 where not valid."""
+    difference = np.clip(x[rows, None] - x[None, :] + limit, 0, 2 * limit)
     return np.where(valid, difference, 2 * limit + 1)
 
 
@@ -523,14 +527,12 @@ class DiffusionConditioning(nn.Module):
         self.transition_s1 = Transition(c_s)
         self.transition_s2 = Transition(c_s)
 
-    def pair(self, z: mx.array, features: Features) -> mx.array:
-        """(T, T, c_z), once per task."""
-        z = mx.concatenate([z, self.relpe(features)], axis=-1)
+    def pair(self, z: mx.array, features: Features, rows: slice = ALL_ROWS) -> mx.array:
+        """Rows of the pair representation (T, T, c_z), once per task."""
+        z = mx.concatenate([z, self.relpe(features, rows)], axis=-1)
         z = self.linear_no_bias_z(self.layernorm_z(z))
         z = z + self.transition_z1(z)
-        z = z + self.transition_z2(z)
-        mx.eval(z)  # frees what it was made from
-        return z
+        return z + self.transition_z2(z)
 
     def single(self, s_inputs: mx.array) -> mx.array:
         """(T, c_s) before the noise level is added; PXDesign's s_trunk is all zeros."""
@@ -583,14 +585,13 @@ class DiffusionModule(nn.Module):
         self.atom_attention_decoder = AtomAttentionDecoder(config)
 
     def condition(
-        self, s_inputs: mx.array, z: mx.array, features: Features, atoms: AtomInputs
+        self, s_inputs: mx.array, pair_biases: list[mx.array], pairs: mx.array, atoms: AtomInputs
     ) -> Condition:
-        z = self.diffusion_conditioning.pair(z, features)
-        c, p, encoder = self.atom_attention_encoder.condition(atoms, z)
+        c, p, encoder = self.atom_attention_encoder.condition(atoms, pairs)
         return Condition(
             s_inputs=s_inputs,
             single=self.diffusion_conditioning.single(s_inputs),
-            pair_biases=self.diffusion_transformer.pair_biases(z[None]),
+            pair_biases=pair_biases,
             c=c,
             encoder=encoder,
             decoder=self.atom_attention_decoder.atom_transformer.condition(c, p, atoms.windows),
@@ -631,11 +632,33 @@ class PXDesignD(nn.Module):
         """Everything that depends on the task alone; `ref_pos` (A, 3) are the reference
         conformers as the network shall see them (features.randomly_placed)."""
         atoms = AtomInputs.of(features, ref_pos, self.config)
-        s_inputs, z = self.design_condition_embedder(features, atoms)
-        condition = self.diffusion_module.condition(s_inputs, z, features, atoms)
-        # all that the threads of ops.each_on_a_core share
-        mx.eval(self.parameters(), condition[:-1], atoms[:-1])
+        mx.eval(self.parameters(), atoms[:-1])
+        s_inputs = self.design_condition_embedder.input_embedder(features, atoms)
+        condition = self.diffusion_module.condition(s_inputs, *self._pairs(features), atoms)
+        mx.eval(condition[:-1])  # all that the threads of ops.on_cores share
         return condition
+
+    def _pairs(self, features: Features) -> tuple[list[mx.array], mx.array]:
+        """What the network keeps of the pair representation, made a few rows at a time.
+
+        The biases of the token transformer's blocks (heads, T, T), and the pairs as the atom
+        encoder sees them (T, T, c_atompair).
+        """
+        module = self.diffusion_module
+
+        def some(start: int) -> tuple[list[mx.array], mx.array]:
+            rows = slice(start, start + PAIR_ROWS)
+            z = self.design_condition_embedder.condition_template_embedder(features, rows)
+            z = module.diffusion_conditioning.pair(z, features, rows)
+            biases = module.diffusion_transformer.pair_biases(z[None])
+            return biases, module.atom_attention_encoder.project_pairs(z)
+
+        parts = ops.on_cores(some, range(0, features.n_tokens, PAIR_ROWS))
+        biases = []
+        for _ in module.diffusion_transformer.blocks:
+            biases.append(mx.concatenate([part[0].pop(0) for part in parts], axis=1))
+            mx.eval(biases[-1])  # frees its pieces
+        return biases, mx.concatenate([part[1] for part in parts])
 
     def denoise(self, x: mx.array, sigma: float, condition: Condition) -> mx.array:
         """Denoised coordinates (S, A, 3) in Å of noisy ones `x` at noise level `sigma` > 0.
@@ -646,13 +669,13 @@ class PXDesignD(nn.Module):
         level = self.diffusion_module.at_noise_level(sigma, condition)
         mx.eval(level)
 
-        def some(x: mx.array) -> mx.array:
-            return self.diffusion_module(x, sigma, level, condition)
-
-        if ops.on_cpu():
-            return ops.each_on_a_core(some, x)
-        n = self.samples_at_once(condition)
-        return mx.concatenate([some(x[i : i + n]) for i in range(0, x.shape[0], n)])
+        mx.eval(x)
+        n = 1 if ops.on_cpu() else self.samples_at_once(condition)
+        parts = ops.on_cores(
+            lambda i: self.diffusion_module(x[i : i + n], sigma, level, condition),
+            range(0, x.shape[0], n),
+        )
+        return mx.concatenate(parts)
 
     def samples_at_once(self, condition: Condition) -> int:
         config = self.config

@@ -9,8 +9,9 @@ from pxtools import blas  # isort: skip  # before mlx
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -33,30 +34,36 @@ def set_workers(n: int) -> None:
     _workers = ThreadPoolExecutor(n)
 
 
-def each_on_a_core(function: Callable[[mx.array], mx.array], x: mx.array) -> mx.array:
-    """`function` of each sample x[i : i + 1] of (S, ...), on the CPU, together as (S, ...).
+def on_cores(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    """`function` of each item, evaluated: one item a core on the CPU, one after another on a GPU.
 
-    One sample, one core: its numbers are then the same, bit for bit, in whatever company it is
-    computed. Each thread has an MLX stream of its own; what the samples share must be evaluated.
+    Each thread has an MLX stream of its own; what the items share must be evaluated before.
+    An item's numbers are the same, bit for bit, in whatever company it is computed.
     """
-
-    def evaluated(part: mx.array) -> np.ndarray:
-        if not hasattr(_thread, "stream"):
-            _thread.stream = mx.new_stream(mx.Device(mx.cpu))
-        with mx.stream(_thread.stream):
-            return np.array(function(part))
-
+    if not on_cpu():
+        return [_evaluated(function, item) for item in items]
     if _workers is None:
         set_workers(min(cores(), MAX_WORKERS))
     assert _workers
-    parts = [x[i : i + 1] for i in range(x.shape[0])]
-    mx.eval(parts)
-    futures = [_workers.submit(evaluated, part) for part in parts]
+    futures = [_workers.submit(_on_own_stream, function, item) for item in items]
     try:
-        return mx.array(np.concatenate([future.result() for future in futures]))
+        return [future.result() for future in futures]
     finally:
         for future in futures:
             future.cancel()  # those not begun, when an interruption ends the step
+
+
+def _evaluated(function: Callable[[Any], Any], item: Any) -> Any:
+    result = function(item)
+    mx.eval(result)
+    return result
+
+
+def _on_own_stream(function: Callable[[Any], Any], item: Any) -> Any:
+    if not hasattr(_thread, "stream"):
+        _thread.stream = mx.new_stream(mx.Device(mx.cpu))
+    with mx.stream(_thread.stream):
+        return _evaluated(function, item)
 
 
 def on_cpu() -> bool:
@@ -107,4 +114,4 @@ def attention(q: mx.array, k: mx.array, v: mx.array, bias: mx.array) -> mx.array
     return softmax((q * scale) @ k.swapaxes(-1, -2) + bias) @ v
 
 
-blas.set_threads(1)  # samples fill the cores, see each_on_a_core
+blas.set_threads(1)  # samples fill the cores, see on_cores

@@ -91,8 +91,11 @@ def seeds_of(dump_dir: str, name: str) -> list[int]:
     return sorted(int(m[1]) for m in matches if m)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write under a temporary name, flush to disk, rename: a name that exists is whole."""
+def write_atomically(path: Path, data: bytes, sync_folder: bool = True) -> None:
+    """Write under a temporary name, flush to disk, rename: a name that exists is whole.
+
+    The name itself is safe from a power cut once its folder is flushed too.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -105,10 +108,11 @@ def write_atomically(path: Path, data: bytes) -> None:
         if isinstance(error, OSError):
             raise InputError(f"{path}: cannot write: {error.strerror}") from None
         raise
-    _sync_folder(path.parent)
+    if sync_folder:
+        flush_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
     fd = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(fd)

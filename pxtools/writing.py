@@ -9,7 +9,7 @@ from pxtools.chunk import Chunk
 from pxtools.cif import cif_writer, count_atoms
 from pxtools.contents import done_samples, keep_if_whole, read_or_set_aside, refuse_links
 from pxtools.interrupt import uninterrupted
-from pxtools.run import RunDir, read_run, set_aside, write_atomically
+from pxtools.run import RunDir, flush_folder, read_run, set_aside, write_atomically
 from pxtools.words import LINE_EVERY_FILES, DamagedError, InputError, saved, saving, say, warn
 
 RMSD_LIMIT = 3.0  # Å; above it the model has not folded the target it was given
@@ -63,10 +63,12 @@ class Writer:
             self.misfolded += rmsd > RMSD_LIMIT
             with uninterrupted():
                 self.run.predictions.mkdir(exist_ok=True)
-                write_atomically(cif, text)
+                write_atomically(cif, text, sync_folder=False)
                 self.new += 1
             if self.new % LINE_EVERY_FILES == 0:
                 self._say_saving()
+        if write:
+            flush_folder(self.run.predictions)
 
     def _say_saving(self) -> None:
         if not self.quiet and self.said != self.new:

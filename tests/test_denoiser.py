@@ -65,7 +65,8 @@ def test_conditioning(tiny, features, recorded):
 def test_atom_encoder(tiny, recorded):
     model, condition = tiny
     encoder = model.diffusion_module.atom_attention_encoder
-    c, p, _ = encoder.condition(condition.atoms, mx.array(recorded["act/pair_z"]))
+    pairs = encoder.project_pairs(mx.array(recorded["act/pair_z"]))
+    c, p, _ = encoder.condition(condition.atoms, pairs)
     assert_close(c, recorded["act/c_skip"])
     assert_close(p, recorded["act/p_skip"])
     sigma = float(recorded["act_sigma"])

@@ -1,0 +1,225 @@
+"""Benchmarks of px-tools: `just bench` prints docs/performance.md's tables.
+
+    python tools/bench.py [step|tools] [--device gpu]
+
+A step is compared with its floor: the same matrix products alone, on the same cores, in turn with
+the steps of the same run. Quote the ratio; absolute times depend on the machine and its mood.
+"""
+
+from pxtools import ops  # isort: skip  # before mlx
+
+import json
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import mlx.core as mx
+import numpy as np
+
+from pxtools.chunk import Chunk
+from pxtools.cif import cif_writer
+from pxtools.config import Config
+from pxtools.denoiser import PXDesignD
+from pxtools.features import Features, featurize, randomly_placed
+from pxtools.target import TargetChain, read_target
+from pxtools.task import read_tasks
+
+ROOT = Path(__file__).parent.parent
+STRUCTURES = ROOT / "tests" / "data" / "structures"
+# about 200, 400 and 700 tokens: chains of 1BD2 and a binder
+SIZES = {
+    200: ({"A": "1-120"}, 80),
+    400: ({"D": "", "E": "1-116"}, 80),
+    700: ({"A": "", "B": "", "D": ""}, 130),
+}
+
+
+def target(n_tokens: int) -> tuple[tuple[TargetChain, ...], int]:
+    crop, length = SIZES[n_tokens]
+    return read("1BD2.cif.gz", crop), length
+
+
+def read(structure: str, crop: dict[str, str]) -> tuple[TargetChain, ...]:
+    pick = {"chain_id": list(crop), "crop": {k: v for k, v in crop.items() if v}}
+    task = {
+        "name": "bench",
+        "condition": {"structure_file": str(STRUCTURES / structure), "filter": pick},
+        "generation": [{"type": "protein", "length": 9}],
+    }
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump([task], file)
+        file.flush()
+        return read_target(read_tasks(file.name)[0])
+
+
+def products(config: Config, features: Features) -> tuple[list, list]:
+    """(batch, m, k, n) of every matrix product of a sample's step, and of a step's shared part."""
+    t, a = features.n_tokens, len(features.atoms)
+    c, ca, cs = config.c_token, config.c_atom, config.c_s
+    windows = -(-a // config.n_queries)
+
+    def block(rows: int, width: int, heads: int, batch: int, q: int, k: int) -> list:
+        d = width // heads
+        square, wide = [(1, rows, width, width)] * 5, [(1, rows, width, 2 * width)] * 2
+        attention = [(heads * batch, q, d, k), (heads * batch, q, k, d)]
+        return [*square, *wide, (1, rows, 2 * width, width), *attention]
+
+    token = block(t, c, config.transformer.n_heads, 1, t, t) * config.transformer.n_blocks
+    atom = []
+    for depth in (config.atom_encoder, config.atom_decoder):
+        local = (windows, config.n_queries, config.n_keys)
+        atom += block(a, ca, depth.n_heads, *local) * depth.n_blocks
+    ends = [(1, a, 3, ca), (1, a, ca, c), (1, t, a, c), (1, t, c, ca), (1, a, ca, 3)]
+    shared = [(1, t, cs, c)] * (6 * config.transformer.n_blocks + 1)
+    shared += [(1, t, cs, 2 * cs), (1, t, cs, 2 * cs), (1, t, 2 * cs, cs)] * 2
+    return [*token, *atom, *ends], shared
+
+
+def floor(config: Config, features: Features, n_samples: int) -> Callable[[], None]:
+    """Runs a step's products and nothing else, spread over the cores as the step's samples are."""
+    each, shared = products(config, features)
+    made: dict[tuple, tuple[mx.array, mx.array]] = {}
+    for b, m, k, n in {*each, *shared}:
+        made[b, m, k, n] = (mx.random.normal((b, m, k)), mx.random.normal((b, k, n)))
+    mx.eval(list(made.values()))
+
+    def run(shapes: list) -> mx.array:
+        for shape in shapes:
+            x, y = made[shape]
+            mx.eval(x @ y)
+        return mx.zeros((1, 1))
+
+    def step() -> None:
+        run(shared)
+        ops.on_cores(lambda i: run(each), range(n_samples))
+
+    return step
+
+
+def seconds(function: Callable[[], None]) -> float:
+    began = time.perf_counter()
+    function()
+    return time.perf_counter() - began
+
+
+def measure(n_tokens: int, n_samples: int, repeats: int = 5) -> None:
+    """One row, in a process of its own: peak memory is that of this case."""
+    config = Config()
+    network = PXDesignD(config)
+    mx.eval(network.parameters())
+    chains, length = target(n_tokens)
+    features = featurize(chains, length)
+    ref_pos = randomly_placed(features.ref_pos, features.atom_to_token, 1)
+    began = time.perf_counter()
+    condition = network.condition(features, ref_pos)
+    once = time.perf_counter() - began
+    x = 16 * mx.random.normal((n_samples, len(ref_pos), 3))
+
+    def step() -> None:
+        mx.eval(network.denoise(x, 16.0, condition))
+
+    step()
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    memory /= 1e6 if sys.platform == "linux" else 1e9
+    products_alone = floor(config, features, n_samples)
+    products_alone()
+    pairs = [(seconds(step), seconds(products_alone)) for _ in range(repeats)]
+    steps, floors = (statistics.median(times) for times in zip(*pairs, strict=True))
+    ratio = statistics.median(a / b for a, b in pairs)
+    row = [features.n_tokens, len(ref_pos), n_samples, f"{steps / n_samples:.3f}"]
+    row += [f"{floors / n_samples:.3f}", f"{ratio:.2f}", f"{memory:.2f}", f"{once:.1f}"]
+    print("| " + " | ".join(map(str, row)) + " |", flush=True)
+
+
+def step_table() -> None:
+    print("| tokens | atoms | samples | step, s/sample | products alone | ratio | GB | once, s |")
+    print("|---|---|---|---|---|---|---|---|")
+    for n_tokens in SIZES:
+        for n_samples in (1, 4, 10):
+            words = ["measure", str(n_tokens), str(n_samples), *sys.argv[2:]]
+            subprocess.run([sys.executable, __file__, *words], check=True)
+
+
+def tools_table() -> None:
+    print("| what | median |\n|---|---|")
+    commands = Path(sys.executable).parent
+    for tool in ("px-sample", "px-write-cif", "px-status", "px-convert-checkpoint"):
+        words = [str(commands / tool), "--help"]
+        times = [seconds(lambda: subprocess.run(words, stdout=-3, check=True)) for _ in range(7)]  # noqa: B023
+        print(f"| {tool} --help | {statistics.median(times):.3f} s |")
+    times = [seconds(lambda: featurize(*target(200))) for _ in range(5)]
+    print(f"| read 1BD2.cif.gz and featurize 200 tokens | {statistics.median(times):.3f} s |")
+    chains = read("5PTI.cif.gz", {"A": ""})
+    features = featurize(chains, 40)
+    n_atoms = len(features.atoms)
+    xyz = np.random.default_rng(0).normal(0, 20, (1, n_atoms, 3)).astype(np.float32)
+    sequences = [list(chain.sequence) for chain in chains]
+    chunk = Chunk({"task": {"name": "bench"}}, [0], xyz, features.atoms, sequences, None)
+    write = cif_writer(chunk, True)
+    with tempfile.TemporaryDirectory() as folder:
+        status = status_folder(Path(folder))
+        words = [str(commands / "px-status"), folder]
+        times = [seconds(lambda: subprocess.run(words, stdout=-3)) for _ in range(7)]
+        print(f"| px-status on {status:,} CIFs | {statistics.median(times):.3f} s |")
+        from pxtools.run import write_atomically
+
+        def files() -> None:
+            for i in range(200):
+                write_atomically(Path(folder) / f"{i}.cif", write(0)[0], sync_folder=False)
+
+        def texts() -> None:
+            for _ in range(200):
+                write(0)
+
+        rate = [200 / statistics.median(seconds(f) for _ in range(3)) for f in (texts, files)]
+        print(f"| CIFs of {n_atoms} atoms, one core, text made | {rate[0]:.0f} a second |")
+        print(f"| ... written, flushed to disk and renamed | {rate[1]:.0f} a second |")
+
+
+def status_folder(folder: Path, n: int = 10_000) -> int:
+    """A finished run of `n` designs, its CIFs empty: px-status reads their names alone."""
+    from pxtools.run import RunDir, seal_record
+
+    run = RunDir.of(str(folder), "bench", 1)
+    run.predictions.mkdir(parents=True)
+    run.chunks.mkdir()
+    record = {"format": 1, "task": {"name": "bench", "target_digest": "x"}, "seed": 1}
+    record |= {"model": {"name": "m", "digest": "d"}, "schedule": {"N_step": 400}, "N_sample": n}
+    run.run_json.write_bytes(seal_record(record))
+    for i in range(n):
+        run.cif(i).touch()
+    return n
+
+
+def machine() -> str:
+    cpu = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next((line.split(": ")[1] for line in lines if line.startswith("model name")), cpu)
+    return f"{ops.cores()} cores of {cpu}, {platform.system()}, mlx {mx.__version__}"
+
+
+def main() -> None:
+    if "--device" in sys.argv:
+        at = sys.argv.index("--device")
+        mx.set_default_device(mx.Device(getattr(mx, sys.argv[at + 1])))
+    what = sys.argv[1] if len(sys.argv) > 1 else "all"
+    if what == "measure":
+        measure(int(sys.argv[2]), int(sys.argv[3]))
+        return
+    print(f"{machine()}, {mx.default_device()}\n")
+    if what in ("all", "step"):
+        step_table()
+        print()
+    if what in ("all", "tools"):
+        tools_table()
+
+
+if __name__ == "__main__":
+    main()
