@@ -212,11 +212,21 @@ def replaced(folder: Path, reference: Path, rng: random.Random) -> None:
 def disk_full(folder: Path, reference: Path, rng: random.Random) -> None:
     """no room for a file (size limit hit in the middle of a write), then room again"""
     limit = rng.randrange(1000, 30_000)
-    process = start(
-        folder,
-        tool="pxdesign",
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-    )
+    limits = (limit, limit)
+    if rng.random() < 0.5:  # while sampling
+        process = start(folder)
+        wait_for(process, "Diffusion step [1/")
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, limits)
+    else:  # while writing CIFs
+        start(folder).communicate(timeout=120)
+        chunks = sorted((run_folder(folder) / "chunks").glob("*.msgpack"))
+        process = subprocess.Popen(
+            command("px-write-cif", *chunks),
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits),
+        )
     _, said = process.communicate(timeout=120)
     assert process.returncode == 2 and "cannot write: File too large" in said
     assert "Traceback" not in said
