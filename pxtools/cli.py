@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NoReturn
 
 import argh
@@ -12,17 +11,13 @@ from pxtools.interrupt import Interrupted, catch_interrupts
 from pxtools.words import InputError
 
 
-def run(commands: list[Callable[..., Any]], argv: list[str] | None = None) -> NoReturn:
-    """Dispatch a tool's command (or commands, by name), then exit."""
-    parser = argh.ArghParser(prog=Path(sys.argv[0]).stem)
-    if len(commands) == 1:
-        parser.set_default_command(commands[0])
-    else:
-        parser.add_commands(commands)
+def run(command: Callable[..., Any]) -> NoReturn:
+    """Run a tool's command with the words of the command line, then exit."""
+    parser = argh.ArghParser(prog=command.__name__.replace("_", "-"))
+    parser.set_default_command(command)
     catch_interrupts()
     try:
-        words = sys.argv[1:] if argv is None else argv
-        parser.dispatch([hyphenated(word) for word in words])
+        parser.dispatch([hyphenated(word) for word in sys.argv[1:]])
     except InputError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         sys.exit(2)

@@ -31,6 +31,9 @@ class Writer:
 
     def __post_init__(self) -> None:
         refuse_links(self.run)
+        self._read_record()
+
+    def _read_record(self) -> None:
         try:
             self.record = read_run(self.run)
         except DamagedError as error:
@@ -45,7 +48,7 @@ class Writer:
     def write_chunk(self, path: Path) -> None:
         """Write the files of a chunk that are not there yet."""
         if chunk := read_or_set_aside(path, self.record):
-            self.record = read_run(self.run)  # another process may have raised N_sample
+            self._read_record()  # another process may have raised N_sample
             self._write(chunk)
 
     def _write(self, chunk: Chunk) -> None:

@@ -45,7 +45,7 @@ def px_convert_checkpoint(
 
 
 def main() -> None:
-    cli.run([px_convert_checkpoint])
+    cli.run(px_convert_checkpoint)
 
 
 if __name__ == "__main__":

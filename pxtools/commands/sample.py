@@ -175,7 +175,7 @@ def _name_model(model: ModelFile, asked: str | None) -> None:
 
 
 def main() -> None:
-    cli.run([px_sample])
+    cli.run(px_sample)
 
 
 if __name__ == "__main__":

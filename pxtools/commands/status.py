@@ -15,7 +15,7 @@ from pxtools.run import GLOBAL_RUN, Lock, RunDir, read_run
 from pxtools.words import DamagedError, InputError
 
 STATE_HEAD_BYTES = 4096
-COLUMNS = ("TASK", "SEED", "SAMPLES", "CHUNKS", "CIFS", "MODEL", "STATE", "TIME LEFT")
+COLUMNS = ("TASK", "SEED", "SAMPLES", "CHUNKS", "CIFS", "MODEL", "STATE", "RATE", "TIME LEFT")
 
 
 @arg("folder", help="the results folder, or one task's or run's folder in it")
@@ -73,10 +73,13 @@ def status_of(run: RunDir) -> dict[str, Any]:
         "complete": run.success.is_file() and len(cifs) == total,
         "n_step": n_step,
         "in_progress": _in_progress(run),
+        "samples_per_hour": None,
         "seconds_left": None,
     }
     row["working"] = any(piece["working"] for piece in row["in_progress"])
-    row["seconds_left"] = _seconds_left(row)
+    if pace := _seconds_per_sample_step(row["in_progress"]):
+        row["samples_per_hour"] = round(3600 / (pace * n_step), 2)
+        row["seconds_left"] = round(pace * _sample_steps_left(row), 1)
     return row
 
 
@@ -121,18 +124,23 @@ def _is_claimed(run: RunDir, samples: list[int]) -> bool:
         return False  # a folder that cannot be written: nobody to ask
 
 
-def _seconds_left(row: dict[str, Any]) -> float | None:
-    """From the pace of the chunks at work; None where nothing tells it."""
-    working = [p for p in row["in_progress"] if p["working"] and p["seconds_per_step"]]
-    if not working:
-        return None
-    samples_at_work = sum(p["samples"][1] - p["samples"][0] + 1 for p in working)
-    pace = max(p["seconds_per_step"] for p in working) / samples_at_work
-    done_steps = sum(
-        (p["step"] or 0) * (p["samples"][1] - p["samples"][0] + 1) for p in row["in_progress"]
-    )
-    left = (row["samples_total"] - row["samples_done"]) * row["n_step"] - done_steps
-    return round(pace * left, 1)
+def _seconds_per_sample_step(pieces: list[dict[str, Any]]) -> float | None:
+    """The pace of all chunks at work together; None where nothing tells it."""
+    paces = [
+        _count(piece) / piece["seconds_per_step"]
+        for piece in pieces
+        if piece["working"] and piece["seconds_per_step"]
+    ]
+    return 1 / sum(paces) if paces else None
+
+
+def _sample_steps_left(row: dict[str, Any]) -> int:
+    begun = sum((piece["step"] or 0) * _count(piece) for piece in row["in_progress"])
+    return int((row["samples_total"] - row["samples_done"]) * row["n_step"] - begun)
+
+
+def _count(piece: dict[str, Any]) -> int:
+    return int(piece["samples"][1] - piece["samples"][0] + 1)
 
 
 def as_json(rows: list[dict[str, Any]]) -> str:
@@ -150,7 +158,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     if "error" in row:
-        return (row["task"], str(row["seed"]), "?", "?", "?", "?", row["error"], "")
+        return (row["task"], str(row["seed"]), "?", "?", "?", "?", row["error"], "", "")
     steps = ", ".join(
         f"samples {p['samples'][0] + 1}-{p['samples'][1] + 1} at step {p['step']}/{row['n_step']}"
         for p in row["in_progress"]
@@ -164,6 +172,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         f"{row['cifs']}/{row['samples_total']}",
         row["model"],
         f"{word} ({steps})" if steps else word,
+        f"{row['samples_per_hour']}/h" if row["samples_per_hour"] else "-",
         _duration(row["seconds_left"]),
     )
 
@@ -177,7 +186,7 @@ def _duration(seconds: float | None) -> str:
 
 
 def main() -> None:
-    cli.run([px_status])
+    cli.run(px_status)
 
 
 if __name__ == "__main__":

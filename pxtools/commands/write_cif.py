@@ -9,7 +9,7 @@ from pathlib import Path
 from argh import arg
 
 from pxtools import cli
-from pxtools.words import InputError, warn
+from pxtools.words import InputError
 
 
 @arg("chunks", nargs="*", help="chunk files; none: their paths are read from stdin")
@@ -42,8 +42,6 @@ def px_write_cif(
         if run.path not in writers:
             writers[run.path] = Writer(run, not no_align, quiet)
         writers[run.path].write_chunk(path)
-    if not writers:
-        warn("no chunk files: nothing to write")
     for writer in writers.values():
         writer.finish()
 
@@ -86,7 +84,7 @@ def _chunks_of(input_json_path: str, dump_dir: str, seeds: str | None) -> list[P
 
 
 def main() -> None:
-    cli.run([px_write_cif])
+    cli.run(px_write_cif)
 
 
 if __name__ == "__main__":
