@@ -2,8 +2,9 @@
 
 import json
 import re
-import shutil
+import sys
 import warnings
+from pathlib import Path
 
 import gemmi
 import numpy as np
@@ -15,6 +16,7 @@ from pxtools.align import superposition
 from pxtools.chunk import read_chunk
 from tools import TINY, environment, run, small_run, write_task
 
+JUST = Path(sys.prefix) / "bin" / "just"
 WORDS = """\
 ============================================================
 Starting chunked diffusion: 5 samples in chunks of 2
@@ -302,10 +304,8 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path):
     assert "Traceback" not in stderr
 
 
-@pytest.mark.skipif(shutil.which("just") is None, reason="just is not on PATH")
 def test_just_reads_settings_before_and_after_the_recipe(tmp_path):
     import subprocess
-    from pathlib import Path
 
     root = Path(__file__).parent.parent
     task = write_task(tmp_path)
@@ -319,7 +319,7 @@ def test_just_reads_settings_before_and_after_the_recipe(tmp_path):
         at = words.index("pipeline")
         order = words[: at + 1] + own + words[at + 1 :] if at == 0 else own + words
         done = subprocess.run(
-            ["just", "--justfile", root / "justfile", *order],
+            [JUST, "--justfile", root / "justfile", *order],
             capture_output=True,
             text=True,
             env=environment(),
@@ -329,7 +329,7 @@ def test_just_reads_settings_before_and_after_the_recipe(tmp_path):
         assert list((tmp_path / f"r {i}").rglob("SUCCESS_FILE"))
         assert "✓ Saved all 1 samples" in done.stderr
     wrong = subprocess.run(
-        ["just", "--justfile", root / "justfile", "pipeline", "extended"],
+        [JUST, "--justfile", root / "justfile", "pipeline", "extended"],
         capture_output=True,
         text=True,
         env=environment(),
