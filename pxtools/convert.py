@@ -62,11 +62,29 @@ def convert(
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(out)
+        (folder / "model_card.md").write_text(_card(metadata, config, bool(conformers)))
     except (OSError, RuntimeError) as error:
         raise InputError(f"{out}: cannot write: {shown(str(error))}") from None
     finally:
         temporary.unlink(missing_ok=True)
     return out, digest, config
+
+
+def _card(metadata: dict[str, str], config: Config, own_conformers: bool) -> str:
+    conformers = (
+        "the ones it was trained with, from a cache of RDKit molecules"
+        if own_conformers
+        else "ideal coordinates of the Chemical Component Dictionary, not those it was trained with"
+    )
+    depth = config.transformer
+    size = f"{depth.n_blocks} blocks x {depth.n_heads} heads, token width {config.c_token}"
+    return f"""# {metadata["source"]}, converted
+
+- Source: {metadata["source"]}, SHA-256 {metadata["source_sha256"]} ({metadata["known_as"]})
+- Sizes: {size}
+- Weights stored as {metadata["dtype"]}; every tensor's name and shape was checked
+- Reference conformers: {conformers}
+"""
 
 
 def derive_config(path: Path, weights: dict[str, np.ndarray], target_atoms: str) -> Config:

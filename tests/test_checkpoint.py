@@ -107,6 +107,8 @@ def test_the_converted_checkpoint_gives_the_recorded_numbers(tmp_path, features)
     model = read_model(str(tmp_path / "model"))
     assert done.stdout.strip() == str(model.path) and "sha256" in done.stderr
     assert model.config == Config.from_dict(json.loads((DATA / "tiny/config.json").read_text()))
+    card = (tmp_path / "model" / "model_card.md").read_text()
+    assert "Chemical Component Dictionary, not those it was trained with" in card
     network = load_network(model)
     condition = network.condition(features, load("features/bpti.npz")["ref_pos"])
     recorded = load("tiny/modules_bpti.npz")
