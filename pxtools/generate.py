@@ -117,7 +117,7 @@ def generate(
 
 def is_still_missing(run: RunDir, record: dict[str, Any], samples: list[int]) -> bool:
     """False if another process has made the chunk since it was planned."""
-    if not run.chunk(samples).exists():
+    if not any(set(samples).intersection(held) for held, _ in run.files("msgpack")):
         return True
     return bool(set(samples) - done_samples(run, valid_chunks(run, record)))
 
@@ -135,47 +135,54 @@ def _generate_piece(
     first, last = samples[0] + 1, samples[-1] + 1
     n_atoms = len(job.design.features.atoms)
     levels = job.schedule.levels()
-    state = _read_state(run.state(samples), samples, n_atoms, job)
-    done, x, bad = state or (0, start_noise(job.seed, samples, n_atoms) * levels[0], None)
-    bad = mx.zeros(len(samples), mx.int32) if bad is None else bad
-    started, begun_at = time.monotonic(), done
+    # steps done, coordinates, failures: one name, so that an interruption finds them in step
+    at = _read_state(run.state(samples), samples, n_atoms, job) or (
+        0,
+        start_noise(job.seed, samples, n_atoms) * levels[0],
+        mx.zeros(len(samples), mx.int32),
+    )
+    started, begun_at = time.monotonic(), at[0]
+    bar = progress.chunk(piece.number, piece.total, first, last, n_step, at[0])
 
-    def pace() -> float:
-        return (time.monotonic() - started) / max(1, done - begun_at)
+    def save() -> None:
+        pace = (time.monotonic() - started) / max(1, at[0] - begun_at)
+        _save_state(run, job, samples, at[0], at[1], at[2], pace)
 
-    bar = progress.chunk(piece.number, piece.total, first, last, n_step, done)
+    result = None
     try:
-        for step in range(done, n_step):
+        for step in range(at[0], n_step):
             progress.step(step + 1, n_step, first, last)
             draws = draw(job.seed, samples, step, n_atoms)
-            new = diffusion_step(
+            x = diffusion_step(
                 lambda x, sigma: network.denoise(x, sigma, condition),
-                x,
+                at[1],
                 step,
                 job.schedule,
                 levels,
                 draws,
             )
-            broken = (bad == 0) & ~mx.isfinite(new).all(axis=(1, 2))
-            new_bad = mx.where(broken, step + 1, bad)
-            mx.eval(new, new_bad)
-            x, bad, done = new, new_bad, step + 1
+            broken = (at[2] == 0) & ~mx.isfinite(x).all(axis=(1, 2))
+            bad = mx.where(broken, step + 1, at[2])
+            mx.eval(x, bad)
+            at = (step + 1, x, bad)
             bar.update()
-            if done % SAVE_EVERY_STEPS == 0 and done < n_step:
+            if at[0] % SAVE_EVERY_STEPS == 0 and at[0] < n_step:
                 with uninterrupted():
-                    _save_state(run, job, samples, done, x, bad, pace())
+                    save()
+        with uninterrupted():
+            result = _finish(run, job, samples, np.array(at[1]), np.array(at[2]))
     except Interrupted:
         with uninterrupted():
-            if 0 < done < n_step:
-                _save_state(run, job, samples, done, x, bad, pace())
-                say(f"Saved samples {first}-{last} at step {done}/{n_step}")
+            if result is None and at[0] == n_step:
+                _finish(run, job, samples, np.array(at[1]), np.array(at[2]))
+            elif result is None and at[0]:
+                save()
+                say(f"Saved samples {first}-{last} at step {at[0]}/{n_step}")
         raise
     finally:
         bar.close()
-    with uninterrupted():
-        chunk, failures = _finish(run, job, samples, np.array(x), np.array(bad))
-        progress.chunk_done(piece.number, piece.total, first, last)
-    return chunk, failures
+    progress.chunk_done(piece.number, piece.total, first, last)
+    return result
 
 
 def _finish(
