@@ -2,14 +2,16 @@
 
 import gzip
 import json
+import os
 import resource
 import shutil
+import subprocess
 from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
 import pytest
-from faults import FAULTS, make_reference, run_folder, try_fault
+from faults import FAULTS, assert_same, make_reference, run_folder, try_fault
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ from pxtools.cif import cif_writer
 from pxtools.contents import done_samples, valid_chunks
 from pxtools.run import RunDir, read_run
 from pxtools.words import DamagedError, InputError
-from tools import run, small_run, write_task
+from tools import command, environment, run, small_run, write_task
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +132,41 @@ def test_a_place_that_cannot_be_written_is_refused_before_computing(tmp_path):
     refused = run("px-sample", *words, "-o", "/proc/nothing")
     assert refused.returncode == 2 and "cannot write there" in refused.stderr
     assert "Diffusion" not in refused.stderr
+
+
+def run_without_privileges(*words):
+    """pxdesign as a user whom permissions bind, also where the tests run as root."""
+    prefix = []
+    if os.geteuid() == 0:
+        if not shutil.which("setpriv"):
+            pytest.skip("root may read and write everything")
+        prefix = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    return subprocess.run(
+        [*prefix, *command("pxdesign", "pipeline", *words)],
+        capture_output=True,
+        text=True,
+        env=environment(),
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["chunks/samples_0-1.msgpack", "predictions/bpti_sample_0.cif", "run.json"]
+)
+def test_an_unreadable_file_is_set_aside_and_made_again(reference, tmp_path, name):
+    words, folder = copied(reference, tmp_path)
+    (folder / name).chmod(0)
+    done = run_without_privileges(*words)
+    assert done.returncode == 0, done.stderr
+    assert f"{Path(name).name}: Permission denied; set aside" in done.stderr
+    assert_same(tmp_path, reference, only=".cif")
+
+
+def test_a_read_only_directory_is_refused_before_computing(tmp_path):
+    words, _ = small_run(tmp_path)
+    (tmp_path / "out").mkdir(mode=0o555)
+    refused = run_without_privileges(*words)
+    assert refused.returncode == 2 and "cannot write there: Permission denied" in refused.stderr
+    assert "Diffusion" not in refused.stderr and "Traceback" not in refused.stderr
 
 
 def test_success_only_when_every_cif_parses(reference, tmp_path):
