@@ -289,7 +289,7 @@ def test_missing_unknown_and_misshaped_tensors_are_listed(tmp_path):
 
 
 def test_a_full_size_checkpoint_converts_in_time_and_memory(tmp_path):
-    """556 MB of formula weights; the writer above is checked against torch in docs/models.md."""
+    """556 MB of formula weights, from the writer above (PyTorch 2.13 reads its files too)."""
     import resource
     import time
 
