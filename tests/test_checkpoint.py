@@ -76,6 +76,7 @@ def write_pt(path, tree, storages, *, order=b"little", extra=()):
     TorchPickler(data, 2).dump(tree)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("archive/data.pkl", data.getvalue())
+        archive.writestr("archive/version", b"3\n")
         archive.writestr("archive/byteorder", order)
         for key, raw in storages.items():
             archive.writestr(f"archive/data/{key}", raw)
