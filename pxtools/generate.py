@@ -91,18 +91,20 @@ def generate(
     pieces: list[Piece],
     progress: Progress,
     finished: Callable[[Path], None],
-) -> int:
-    """Generate pieces that no other process has claimed; returns how many samples failed.
+) -> tuple[int, set[int]]:
+    """Generate the pieces that no other process has claimed.
 
-    `finished` gets the path of each chunk file as it is complete.
+    Returns how many samples failed, and the samples that others have claimed. `finished` gets
+    the path of each chunk file as it is complete.
     """
     features = job.design.features
     ref_pos = randomly_placed(features.ref_pos, features.atom_to_token, job.seed)
     condition = network.condition(features, ref_pos)
     lock = Lock(run)
-    failed = 0
+    failed, unclaimed = 0, set[int]()
     for piece in pieces:
         if not lock.claim(piece.samples):
+            unclaimed.update(piece.samples)
             continue
         try:
             if is_still_missing(run, job.record, piece.samples):
@@ -112,7 +114,7 @@ def generate(
                     finished(chunk)
         finally:
             lock.release(piece.samples)
-    return failed
+    return failed, unclaimed
 
 
 def is_still_missing(run: RunDir, record: dict[str, Any], samples: list[int]) -> bool:

@@ -90,7 +90,9 @@ class Writer:
                 f"{self.misfolded} of {self.new} new designs do not reproduce the target "
                 f"(CA RMSD over {RMSD_LIMIT:.0f} Å): their binders are not placed meaningfully"
             )
-        complete = len(kept) == self.total and self._all_parse()
+        if len(kept) == self.total:
+            kept = self._read_back()
+        complete = len(kept) == self.total
         if complete:
             if not self.success_is_current():
                 if self.run.success.is_dir():
@@ -114,8 +116,8 @@ class Writer:
         except OSError:
             return False
 
-    def _all_parse(self) -> bool:
-        """Every CIF reads back with the same number of atoms; others are set aside."""
+    def _read_back(self) -> set[int]:
+        """The samples whose CIFs read back, with equal numbers of atoms; others are set aside."""
         counts: dict[int, int] = {}
         for sample in range(self.total):
             try:
@@ -126,7 +128,7 @@ class Writer:
         short = [sample for sample, count in counts.items() if count != expected]
         for sample in short:
             set_aside(self.run.cif(sample), f"{counts[sample]} atoms where others have {expected}")
-        return not short and len(counts) == self.total
+        return set(counts).difference(short)
 
     def _success(self) -> bytes:
         fields = {

@@ -205,13 +205,13 @@ def test_a_sample_that_becomes_nan_is_reported_and_the_rest_kept(reference, tmp_
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PXDesignD, "denoise", failing)
-        assert sample(finished=lambda run, path: None, **options) == 1
+        assert sample(finished=lambda path: None, **options) == 1
     said = capsys.readouterr().err
     assert "sample 1: its coordinates became NaN or infinite at step 3" in said
     record = read_run(RunDir(folder, "bpti"))
     chunks = valid_chunks(RunDir(folder, "bpti"), record)
     assert done_samples(RunDir(folder, "bpti"), chunks) == {0, 2, 3}
-    assert sample(finished=lambda run, path: None, **options) == 0  # the same command again
+    assert sample(finished=lambda path: None, **options) == 0  # the same command again
     assert "[Chunk" not in said
 
 

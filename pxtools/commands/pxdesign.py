@@ -16,7 +16,7 @@ USAGE = f"""usage: pxdesign {{pipeline,sample,status}} ...
 
 Options are those of px-sample (px-sample --help); --no_align goes to px-write-cif.
 """
-TOOLS = {"sample": "sample", "status": "status"}
+TOOLS = ("sample", "status")
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     if words[:1] == ["pipeline"]:
         sys.exit(pipeline(words[1:]))
     if words and words[0] in TOOLS:
-        sys.exit(subprocess.call([*tool(TOOLS[words[0]]), *words[1:]]))
+        sys.exit(subprocess.call([*tool(words[0]), *words[1:]]))
     asked = bool({"-h", "--help"} & set(words))
     print(USAGE, file=sys.stdout if asked else sys.stderr, end="")
     sys.exit(0 if asked else 2)

@@ -62,13 +62,13 @@ def px_sample(
     Stop it at any time and go on with the same command.
     """
     options = dict(locals())
-    if failed := sample(finished=lambda run, path: print(path, flush=True), **options):
+    if failed := sample(finished=lambda path: print(path, flush=True), **options):
         warn(f"{failed} samples became NaN or infinite and were left out")
         sys.exit(EXIT_FAILED_SAMPLES)
 
 
 def sample(
-    finished: Callable[[RunDir, Path], None],
+    finished: Callable[[Path], None],
     input_json_path: str,
     dump_dir: str,
     preset: str | None,
@@ -119,7 +119,7 @@ def _sample_run(
     n_sample: int,
     chunk_size: int,
     quiet: bool,
-    finished: Callable[[RunDir, Path], None],
+    finished: Callable[[Path], None],
 ) -> int:
     from pxtools.contents import done_samples, valid_chunks
     from pxtools.generate import generate, plan
@@ -128,7 +128,7 @@ def _sample_run(
     chunks = valid_chunks(run, job.record)
     done = done_samples(run, chunks)
     for path in chunks:
-        finished(run, path)
+        finished(path)
     existing = len(done.intersection(range(n_sample)))
     if existing == n_sample:
         progress.say(already_complete(run.name, n_sample))
@@ -137,14 +137,11 @@ def _sample_run(
         progress.say(resuming(run.name, existing))
     pieces = plan(run, done, n_sample, chunk_size)
     progress.start()
-    failed = generate(run, job, network(), pieces, progress, lambda path: finished(run, path))
-    left = n_sample - len(
-        done_samples(run, valid_chunks(run, job.record)).intersection(range(n_sample))
-    )
-    if left > failed:
-        say(
-            f"Nothing left to claim: {left - failed} samples of {run.name} are with another process"
-        )
+    failed, unclaimed = generate(run, job, network(), pieces, progress, finished)
+    if unclaimed:  # the other process may have finished them by now
+        left = len(unclaimed - done_samples(run, valid_chunks(run, job.record)))
+        if left:
+            say(f"Nothing left to claim: {left} samples of {run.name} are with another process")
     return failed
 
 

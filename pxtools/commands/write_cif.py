@@ -5,11 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from argh import arg
 
 from pxtools import cli
 from pxtools.words import InputError
+
+if TYPE_CHECKING:
+    from pxtools.run import RunDir
 
 
 @arg("chunks", nargs="*", help="chunk files; none: their paths are read from stdin")
@@ -46,7 +50,7 @@ def px_write_cif(
         writer.finish()
 
 
-def run_of(chunk: Path):  # type: ignore[no-untyped-def]
+def run_of(chunk: Path) -> RunDir:
     """The run directory that a chunk file lies in."""
     from pxtools.run import RunDir
 
