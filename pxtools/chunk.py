@@ -105,6 +105,7 @@ def unpack_chunk(data: bytes) -> Chunk:
         samples = [_number(i) for i in fields["samples"]]
         sequences = [[_word(name) for name in chain] for chain in fields["sequences"]]
         run = dict(fields["run"])
+        hotspots = [pick["hotspots"] for pick in run["task"]["chains"].values()]
         xyz = unpack_array(fields["coordinates"])
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise DamagedError(f"a field is missing or not what it should be: {error!r}") from None
@@ -115,6 +116,8 @@ def unpack_chunk(data: bytes) -> Chunk:
     n_chains = len(dict.fromkeys(atoms.chain.tolist()))
     if len(sequences) != n_chains - 1:
         raise DamagedError(f"{len(sequences)} sequences for {n_chains} chains")
+    if not all(isinstance(text, str) for text in hotspots):
+        raise DamagedError("its hotspots are not text")
     if len(set(samples)) < len(samples) or min(samples, default=0) < 0:
         raise DamagedError("its sample indices are not distinct numbers")
     return Chunk(run, samples, xyz, atoms, sequences, target)

@@ -1,16 +1,18 @@
 """mmCIF files of designs: the target chains in place, the binder (as GLY) last."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import gemmi
 import numpy as np
 
 from pxtools.align import superposition
 from pxtools.chunk import Chunk
-from pxtools.features import Atoms
+from pxtools.features import Atoms, chain_name
 from pxtools.words import DamagedError
 
 SEAL = b"# px-tools sha256 "
@@ -28,6 +30,8 @@ def cif_writer(chunk: Chunk, align: bool) -> Callable[[int], tuple[bytes, float]
     deposited = chunk.target
     table = atoms if deposited is None else joined(deposited, atoms, binder)
     template = _template(table, chunk.sequences, str(chunk.run["task"]["name"]))
+    template += f"_pxtools_design.hotspots        {hotspot_names(chunk.run)}\n"
+    template += "_pxtools_design.sample          %d\n_pxtools_design.target_ca_rmsd  %.3f\n#\n"
 
     def write(i: int) -> tuple[bytes, float]:
         xyz = chunk.xyz[i].astype(np.float64)
@@ -38,7 +42,7 @@ def cif_writer(chunk: Chunk, align: bool) -> Callable[[int], tuple[bytes, float]
             whole = deposited.xyz.astype(np.float64)
             whole = whole if align else (whole - translation) @ rotation
             xyz = np.concatenate([whole, xyz[binder]])
-        text = (template % tuple(xyz.ravel().tolist())).encode()
+        text = (template % (*xyz.ravel().tolist(), chunk.samples[i], rmsd)).encode()
         return text + SEAL + hashlib.sha256(text).hexdigest().encode() + b"\n", rmsd
 
     return write
@@ -51,14 +55,31 @@ def joined(target: Atoms, atoms: Atoms, binder: np.ndarray) -> Atoms:
     )
 
 
-def check_cif(path: Path) -> None:
-    """Raise DamagedError unless the file is byte for byte what px-write-cif wrote."""
+def target_cif(target: Atoms, sequences: list[list[str]], name: str) -> bytes:
+    """The mmCIF text of a target as deposited, without a binder."""
+    return (_template(target, sequences, name) % tuple(target.xyz.ravel().tolist())).encode()
+
+
+def hotspot_names(run: dict[str, Any]) -> str:
+    """The hotspots of a run's record as its CIFs name them: A0:40,A0:99A; `?` for none."""
+    named = [
+        f"{chain_name(i)}:{number}"
+        for i, pick in enumerate(run["task"]["chains"].values())
+        for number in re.findall(r"-?\d{1,6}[A-Za-z]?", pick["hotspots"])
+    ]
+    return ",".join(named) or "?"
+
+
+def read_cif(path: Path) -> bytes:
+    """The file's bytes; DamagedError unless they are just what px-write-cif wrote."""
     try:
-        text, mark, digest = path.read_bytes().rpartition(SEAL)
+        data = path.read_bytes()
     except OSError as error:
         raise DamagedError(error.strerror or "unreadable") from None
+    text, mark, digest = data.rpartition(SEAL)
     if not mark or hashlib.sha256(text).hexdigest().encode() + b"\n" != digest:
         raise DamagedError("its content does not match its digest")
+    return data
 
 
 def count_atoms(path: Path) -> int:
@@ -77,7 +98,7 @@ def _template(atoms: Atoms, sequences: list[list[str]], name: str) -> str:
     chains = [list(g) for _, g in groupby(range(len(atoms)), key=lambda i: atoms.chain[i])]
     for number, rows in enumerate(chains):
         chain_name = str(atoms.chain[rows[0]])
-        is_binder = number == len(chains) - 1
+        is_binder = number == len(sequences)
         chain = gemmi.Chain(chain_name)
         for residue_rows in _by_residue(atoms, rows):
             chain.add_residue(_residue(atoms, residue_rows, chain_name, str(number + 1)))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pxtools.chunk import Chunk, read_chunk
-from pxtools.cif import check_cif
+from pxtools.cif import read_cif
 from pxtools.run import (
     MAX_SAMPLES,
     STALE_SECONDS,
@@ -147,7 +147,7 @@ def done_samples(run: RunDir, chunks: dict[Path, list[int]]) -> set[int]:
 def keep_if_whole(cif: Path) -> bool:
     """True if a CIF is as it was written; otherwise it is set aside."""
     try:
-        check_cif(cif)
+        read_cif(cif)
         return True
     except DamagedError as error:
         set_aside(cif, str(error))

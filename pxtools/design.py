@@ -7,7 +7,7 @@ from pxtools.features import Atoms, Features, featurize
 from pxtools.models import ModelFile
 from pxtools.residues import parent_of
 from pxtools.schedule import Schedule
-from pxtools.target import read_target
+from pxtools.target import TargetChain
 from pxtools.task import Task
 
 
@@ -21,9 +21,8 @@ class Design:
     whole_target: Atoms | None  # all deposited atoms, where the model sees the backbone only
 
 
-def prepare(task: Task, model: ModelFile) -> Design:
-    """Read the task's target and featurize it. Raises InputError for input that is wrong."""
-    target = read_target(task)
+def prepare(task: Task, target: tuple[TargetChain, ...], model: ModelFile) -> Design:
+    """The features of a task's target as the model sees it. Raises InputError if too large."""
     seen = model.config.target_atoms
     features = featurize(target, task.binder_length, seen, model.conformers)
     whole = None
@@ -38,7 +37,7 @@ def run_record(design: Design, model: ModelFile, schedule: Schedule, seed: int) 
     task = design.task
     chains = {
         pick.chain: {
-            "crop": "all" if pick.crop is None else ",".join(f"{a}-{b}" for a, b in pick.crop),
+            "crop": pick.crop_text,
             "hotspots": ",".join(f"{n}{code}" for n, code in pick.hotspots) or "none",
         }
         for pick in task.chains

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import struct
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pxtools.config import Config
 from pxtools.conformers import Conformers, from_json
@@ -30,6 +31,7 @@ class ModelFile:
     name: str
     path: Path
     digest: str
+    n_parameters: int
     config: Config
     conformers: Conformers | None  # None: the CCD's ideal ones
 
@@ -78,23 +80,25 @@ def read_model(model: str | None) -> ModelFile:
     name, path = find_model(model)
     try:
         with path.open("rb") as file:
-            metadata = _metadata(file)
+            header = _header(file)
             file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError, AttributeError, struct.error) as error:
         raise InputError(f"{path}: not a readable .safetensors file: {shown(str(error))}") from None
+    metadata = header.pop("__metadata__", {})
     try:
+        count = sum(math.prod(tensor["shape"]) for tensor in header.values())
         own = from_json(metadata["conformers"]) if "conformers" in metadata else None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path}: {shown(str(error))}") from None
-    return ModelFile(name, path, digest, _configuration(path, metadata), own)
+    return ModelFile(name, path, digest, count, _configuration(path, metadata), own)
 
 
-def _metadata(file: BinaryIO) -> dict[str, str]:
+def _header(file: BinaryIO) -> dict[str, Any]:
     (length,) = struct.unpack("<Q", file.read(8))
     if length > MAX_HEADER_BYTES:
         raise ValueError(f"a header of {length} bytes")
-    return json.loads(file.read(length)).get("__metadata__", {})
+    return dict(json.loads(file.read(length)))
 
 
 def load_network(model: ModelFile) -> PXDesignD:

@@ -84,6 +84,21 @@ class RunDir:
         return sorted(found, key=lambda item: item[0][0])
 
 
+def find_runs(folder: Path) -> list[RunDir]:
+    """The runs below a results folder, by name and seed; an empty folder has none."""
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "nothing of that name"
+        raise InputError.of(folder, "folder", "a results folder of px-sample", found)
+    places = [folder, *folder.glob("seed_*"), *folder.glob("*/seed_*")]
+    places += folder.glob(f"{GLOBAL_RUN}/*/seed_*")
+    runs = [p.absolute() for p in places if (p / "run.json").is_file()]
+    if not runs and any(folder.iterdir()) and not (folder / GLOBAL_RUN).is_dir():
+        expected = f"a results folder of px-sample, with {GLOBAL_RUN}/ in it"
+        raise InputError.of(folder, "folder", expected, "other files")
+    by_seed = sorted(runs, key=lambda p: (p.parent.name, len(p.name), p.name))
+    return [RunDir(path, path.parent.name) for path in dict.fromkeys(by_seed)]
+
+
 def seeds_of(dump_dir: str, name: str) -> list[int]:
     """The seeds whose directories this task already has."""
     folder = Path(dump_dir) / GLOBAL_RUN / name
@@ -142,7 +157,7 @@ def read_run(run: RunDir) -> dict[str, Any]:
                 f"{run.run_json}: format {shown(record['format'])}, expected {RUN_FORMAT} or "
                 "older: use a newer px-tools"
             )
-        if missing := {*IDENTIFYING, "model.name", "N_sample"} - set(_flat(record)):
+        if missing := {*IDENTIFYING, "model.name", "N_sample"} - set(flattened(record)):
             raise ValueError(f"it lacks {', '.join(sorted(missing))}")
         n_sample = record["N_sample"]
         if type(n_sample) is not int or not 1 <= n_sample <= MAX_SAMPLES:
@@ -174,7 +189,7 @@ def differences(before: dict[str, Any], now: dict[str, Any], all_of: bool = Fals
     A setting that `before`, of an older version, does not mention is no difference; with
     `all_of` the fields that every version has must be there.
     """
-    a, b = _flat(before), _flat(now)
+    a, b = flattened(before), flattened(now)
     different = [
         f"{key} (was {shown(a[key], 60)}, now {shown(b[key], 60)})"
         for key in b
@@ -184,11 +199,11 @@ def differences(before: dict[str, Any], now: dict[str, Any], all_of: bool = Fals
     return different + [f"{key} (not given)" for key in absent]
 
 
-def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flattened(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     out: dict[str, Any] = {}
     for key, value in record.items():
         if isinstance(value, dict):
-            out |= _flat(value, f"{prefix}{key}.")
+            out |= flattened(value, f"{prefix}{key}.")
         else:
             out[prefix + key] = value
     return out

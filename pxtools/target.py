@@ -3,6 +3,7 @@
 import gzip
 import re
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -47,8 +48,15 @@ def read_target(task: Task) -> tuple[TargetChain, ...]:
     First model, highest-occupancy conformer; hydrogens, waters and hetero groups are left out.
     mmCIF chains and residues go by label ids, PDB ones by the file's own numbers.
     """
-    structure = read_structure(task.structure)
-    polymers = _protein_chains(task.structure, structure)
+    return pick_target(task, read_polymers(task))
+
+
+def read_polymers(task: Task) -> dict[str, "Polymer"]:
+    """The chains of the task's structure by the name that the task uses for them."""
+    return protein_chains(task.structure, read_structure(task.structure))
+
+
+def pick_target(task: Task, polymers: dict[str, "Polymer"]) -> tuple[TargetChain, ...]:
     return tuple(_pick(task, pick, polymers) for pick in task.chains)
 
 
@@ -56,6 +64,14 @@ def read_structure(path: Path) -> gemmi.Structure:
     """Parse an mmCIF or PDB file (also .gz), entities and label numbers set up."""
     try:
         text = _decompressed(path)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise _unreadable(path, error) from None
+    return parse_structure(path, text)
+
+
+def parse_structure(source: Path, text: bytes) -> gemmi.Structure:
+    """The structure in the text of an mmCIF or PDB file; `source` is named in messages."""
+    try:
         if b"\0" in text[:4096]:
             raise ValueError("it holds binary data")
         is_cif = _looks_like_mmcif(text)
@@ -66,16 +82,20 @@ def read_structure(path: Path) -> gemmi.Structure:
             )
         else:
             structure = gemmi.read_pdb_string(re.sub(rb"[^\x00-\x7f]", b"?", text).decode())
-    except (OSError, EOFError, ValueError, RuntimeError, zlib.error) as error:
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise InputError(f"{path}: cannot read it as mmCIF or PDB: {reason}") from None
+    except (ValueError, RuntimeError) as error:
+        raise _unreadable(source, error) from None
     if not len(structure) or not structure[0].count_atom_sites():
-        raise InputError.of(path, "structure", "an mmCIF or PDB file with atoms", "none")
+        raise InputError.of(source, "structure", "an mmCIF or PDB file with atoms", "none")
     structure.input_format = gemmi.CoorFormat.Mmcif if is_cif else gemmi.CoorFormat.Pdb
     structure.setup_entities()
     if not is_cif:
         structure.assign_label_seq_id()
     return structure
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())[:160] or type(error).__name__
+    return InputError(f"{path}: cannot read it as mmCIF or PDB: {reason}")
 
 
 def _decompressed(path: Path) -> bytes:
@@ -94,10 +114,10 @@ def _looks_like_mmcif(text: bytes) -> bool:
     return first.lower().startswith(b"data_")
 
 
-def _protein_chains(path: Path, structure: gemmi.Structure) -> dict[str, "_Polymer"]:
+def protein_chains(path: Path, structure: gemmi.Structure) -> dict[str, "Polymer"]:
     """Every polymer of the first model by the name the task uses for it."""
     is_cif = structure.input_format == gemmi.CoorFormat.Mmcif
-    polymers: dict[str, _Polymer] = {}
+    polymers: dict[str, Polymer] = {}
     for chain in structure[0]:
         for span in chain.subchains():
             entity = structure.get_entity_of(span)
@@ -107,16 +127,25 @@ def _protein_chains(path: Path, structure: gemmi.Structure) -> dict[str, "_Polym
             residues = list(span)
             if name in polymers:  # a chain given in several pieces
                 residues = polymers[name].residues + residues
-            polymers[name] = _Polymer(entity, residues, is_cif)
+            polymers[name] = Polymer(entity, residues, is_cif, chain.name)
     if not any(polymer.is_protein for polymer in polymers.values()):
         held = ", ".join(f"{n} ({p.kind})" for n, p in polymers.items()) or "no polymer"
         raise InputError.of(path, "structure", "at least one protein chain", held)
     return polymers
 
 
-class _Polymer:
-    def __init__(self, entity: gemmi.Entity, residues: list[gemmi.Residue], is_cif: bool):
+class Polymer:
+    """A chain of the file: its resolved residues (sites), their numbers, its full sequence."""
+
+    def __init__(
+        self,
+        entity: gemmi.Entity,
+        residues: list[gemmi.Residue],
+        is_cif: bool,
+        author_chain: str,
+    ):
         self.residues = residues
+        self.author_chain = author_chain
         self.is_protein = entity.polymer_type in PEPTIDES
         self.kind = str(entity.polymer_type).split(".")[-1]
         self.is_cif = is_cif
@@ -132,20 +161,35 @@ class _Polymer:
         self.label_seq: list[int] = [p for p in positions if p is not None]
 
     def number(self, residue: gemmi.Residue) -> Number:
+        """The residue's number as tasks use it: label_seq_id in mmCIF, the file's own in PDB."""
         if self.is_cif and residue.label_seq is not None:
             return (residue.label_seq, "")
-        return (residue.seqid.num or 0, residue.seqid.icode.strip())
+        return author_number(residue)
+
+    def labels_of(self, authors: Iterable[Number]) -> str:
+        """What numbers that may be the author's would be here: `99 -> 79`; empty if nothing."""
+        label = {author_number(site): self.number(site)[0] for site in self.sites}
+        known = [a for a in authors if label.get(a, a[0]) != a[0]]
+        return ", ".join(f"{a[0]}{a[1]} -> {label[a]}" for a in known) if self.is_cif else ""
+
+
+def author_number(residue: gemmi.Residue) -> Number:
+    return (residue.seqid.num or 0, residue.seqid.icode.strip())
 
 
 def _occupancy(residue: gemmi.Residue) -> float:
     return sum(atom.occ for atom in residue) / max(1, len(residue))
 
 
-def _pick(task: Task, pick: ChainPick, polymers: dict[str, _Polymer]) -> TargetChain:
+def _pick(task: Task, pick: ChainPick, polymers: dict[str, Polymer]) -> TargetChain:
     where = f"task {task.name}, chain {pick.chain}"
     polymer = polymers.get(pick.chain)
     if polymer is None:
-        held = ", ".join(name for name, p in polymers.items() if p.is_protein)
+        held = ", ".join(
+            name if p.author_chain == name else f"{name}, which authors call {p.author_chain}"
+            for name, p in polymers.items()
+            if p.is_protein
+        )
         raise InputError.of(
             task.source, where, f"a protein chain of {task.structure} ({held})", pick.chain
         )
@@ -154,7 +198,7 @@ def _pick(task: Task, pick: ChainPick, polymers: dict[str, _Polymer]) -> TargetC
     inside = [
         (site, seq)
         for site, seq in zip(polymer.sites, polymer.label_seq, strict=True)
-        if pick.crop is None or any(a <= polymer.number(site)[0] <= b for a, b in pick.crop)
+        if pick.keeps(polymer.number(site)[0])
     ]
     hotspots = set(pick.hotspots)
     residues = []
@@ -169,25 +213,34 @@ def _pick(task: Task, pick: ChainPick, polymers: dict[str, _Polymer]) -> TargetC
 
 
 def _check_pick(
-    task: Task, pick: ChainPick, where: str, polymer: _Polymer, residues: list[TargetResidue]
+    task: Task, pick: ChainPick, where: str, polymer: Polymer, residues: list[TargetResidue]
 ) -> None:
     have = [polymer.number(site)[0] for site in polymer.sites]
     span = f"numbers {min(have)} to {max(have)}"
     if not residues:
         crop = ",".join(f"{a}-{b}" for a, b in pick.crop or ())
+        ends = polymer.labels_of((n, "") for pair in pick.crop or () for n in pair)
         raise InputError.of(
-            task.source, f"{where}, crop", f"residues of the chain ({span})", crop or "none"
+            task.source,
+            f"{where}, crop",
+            f"residues of the chain ({span}{_if_authors(ends)})",
+            crop or "none",
         )
     kept = {residue.number for residue in residues}
     for number in pick.hotspots:
         if number not in kept:
-            text = f"{number[0]}{number[1]}"
+            labels = _if_authors(polymer.labels_of([number]))
             raise InputError.of(
                 task.source,
                 f"{where}, hotspot",
-                f"residues of the crop that are resolved (the chain has {span})",
-                text,
+                f"residues of the crop that are resolved (the chain has {span}{labels})",
+                f"{number[0]}{number[1]}",
             )
+
+
+def _if_authors(labels: str) -> str:
+    """Numbers of an mmCIF file are label_seq_id; people often have the author's in mind."""
+    return f"; from author numbers to these: {labels}" if labels else ""
 
 
 def _parent_name(task: Task, where: str, site: gemmi.Residue, number: Number) -> str:
@@ -207,7 +260,7 @@ def _heavy_atoms(
 ) -> np.ndarray:
     """Coordinates of the type's heavy atoms, NaN where unresolved; OXT only on the last one."""
     atoms = [a for a in residue_types()[name].atoms if a != "OXT" or is_last]
-    found = {a.name: a for a in _best_conformer(site) if not a.is_hydrogen()}
+    found = {a.name: a for a in best_conformer(site) if not a.is_hydrogen()}
     if site.name == "MSE" and "SE" in found:
         found["SD"] = found["SE"]
     xyz = np.array([found[a].pos.tolist() if a in found else [np.nan] * 3 for a in atoms])
@@ -220,7 +273,7 @@ def _heavy_atoms(
     return xyz
 
 
-def _best_conformer(site: gemmi.Residue) -> list[gemmi.Atom]:
+def best_conformer(site: gemmi.Residue) -> list[gemmi.Atom]:
     """Atoms without a conformer label and those of the label with the highest occupancy."""
     totals: dict[str, float] = {}
     for atom in site:

@@ -25,6 +25,13 @@ class ChainPick:
     crop: tuple[tuple[int, int], ...] | None
     hotspots: tuple[Number, ...]
 
+    def keeps(self, number: int) -> bool:
+        return self.crop is None or any(low <= number <= high for low, high in self.crop)
+
+    @property
+    def crop_text(self) -> str:
+        return "all" if self.crop is None else ",".join(f"{a}-{b}" for a, b in self.crop)
+
 
 @dataclass(frozen=True)
 class Task:

@@ -33,7 +33,7 @@ from pxtools.task import read_tasks
 from pxtools.words import DamagedError, InputError
 
 assert blas
-MODEL = ModelFile("none", Path(), "", Config(), None)
+MODEL = ModelFile("none", Path(), "", 0, Config(), None)
 INTERESTING = (
     b"\0",
     b"\xff",
@@ -88,13 +88,14 @@ def small_structure(name: str) -> bytes:
 
 def structure_reader(folder: Path, name: str, suffix: str) -> tuple[bytes, Callable]:
     path = folder / f"x{suffix}"
-    task = fixture_task("bpti") | {"hotspot": {}}
-    task["condition"]["structure_file"] = str(path)
-    (folder / f"{suffix}.json").write_text(json.dumps([task]))
+    fields = fixture_task("bpti") | {"hotspot": {}}
+    fields["condition"]["structure_file"] = str(path)
+    (folder / f"{suffix}.json").write_text(json.dumps([fields]))
 
     def read(data: bytes) -> None:
         path.write_bytes(data)
-        prepare(read_tasks(str(folder / f"{suffix}.json"))[0], MODEL)
+        task = read_tasks(str(folder / f"{suffix}.json"))[0]
+        prepare(task, read_target(task), MODEL)
 
     return small_structure(name), read
 
@@ -112,8 +113,9 @@ def task_reader(folder: Path, name: str, text: str) -> tuple[bytes, Callable]:
 def a_chunk(folder: Path) -> bytes:
     path = folder / "bpti.json"
     path.write_text(json.dumps([fixture_task("bpti")]))
-    design = prepare(read_tasks(str(path))[0], MODEL)
-    record = {"task": {"name": "bpti"}}
+    task = read_tasks(str(path))[0]
+    design = prepare(task, read_target(task), MODEL)
+    record = {"task": {"name": "bpti", "chains": {"A": {"hotspots": "none"}}}}
     xyz = np.zeros((2, len(design.features.atoms), 3), np.float32)
     atoms = design.features.atoms
     return pack_chunk(Chunk(record, [0, 1], xyz, atoms, design.sequences, None))
@@ -126,7 +128,7 @@ def read_chunk_bytes(data: bytes) -> None:
     for candidate in (data, body + sha256(body).digest()):
         try:
             chunk = unpack_chunk(candidate)
-            if "task" in chunk.run and chunk.run["task"] == {"name": "bpti"}:
+            if "task" in chunk.run and chunk.run["task"]["name"] == "bpti":
                 cif_writer(chunk, True)
         except DamagedError:
             pass

@@ -18,6 +18,7 @@ from pxtools.config import Config
 from pxtools.design import prepare
 from pxtools.models import load_network, read_model
 from pxtools.residues import residue_types
+from pxtools.target import read_target
 from pxtools.task import read_tasks
 from pxtools.words import InputError
 from tools import TINY, run, small_run, write_task
@@ -339,8 +340,10 @@ def test_the_conformers_of_a_ccd_cache_travel_with_the_model(tmp_path):
     for name, kind in residue_types().items():
         np.testing.assert_allclose(model.conformers[name], kind.ideal * 1.01, atol=1e-3)
     task = write_task(tmp_path)
-    plain = prepare(read_tasks(str(task))[0], read_model(TINY)).features.ref_pos
-    own = prepare(read_tasks(str(task))[0], model).features.ref_pos
+    read = read_tasks(str(task))[0]
+    plain, own = (
+        prepare(read, read_target(read), m).features.ref_pos for m in (read_model(TINY), model)
+    )
     np.testing.assert_allclose(own, plain * 1.01, atol=1e-3)
     assert model.digest != read_model(TINY).digest
 

@@ -4,12 +4,14 @@ import hashlib
 
 import numpy as np
 
+from pxtools.backbone import expected_radius, radius_of_gyration
 from pxtools.features import featurize, one_hot, randomly_placed
 from pxtools.residues import AMINO_ACIDS, residue_types
 from pxtools.target import TargetChain, TargetResidue
 
 LETTERS = dict(zip("ARNDCQEGHILKMFPSTWYV", AMINO_ACIDS, strict=True))
 CONTACT = 8.0  # Å
+COMPACT = 1.2  # radius of gyration of a binder, relative to a globular chain's
 
 
 class Chains:
@@ -48,9 +50,11 @@ def cut(chains, rng, n_binder, n_target, min_helix=0.0):
     start = int(rng.integers(n - n_binder + 1))
     binder = slice(start, start + n_binder)
     structured = np.isin(dssp[binder], [b"H", b"E", b"G"]).mean()
-    if structured < 0.5 or (dssp[binder] == b"H").mean() < min_helix:
+    if structured < 0.6 or (dssp[binder] == b"H").mean() < min_helix:
         return None
     ca = xyz[:, 1]
+    if radius_of_gyration(ca[binder]) > COMPACT * expected_radius(n_binder):
+        return None
     distance = np.linalg.norm(ca[:, None] - ca[None, binder], axis=-1).min(1)
     far = np.ones(n, bool)
     far[max(0, start - 3) : start + n_binder + 3] = False

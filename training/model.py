@@ -53,8 +53,10 @@ class Attention(nn.Module):
         else:  # (B, K, W, n, c)
             q, k, v = windows.queries(q), windows.keys(k), windows.keys(v)
         q, k, v = (y.unflatten(-1, (self.n_heads, -1)).transpose(-2, -3) for y in (q, k, v))
-        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2) + bias[:, None]
-        out = (scores.softmax(-1) @ v).transpose(-2, -3).flatten(-2).flatten(2, 3)
+        with torch.autocast(x.device.type, enabled=False):  # it would widen the softmax
+            scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+            weights = (scores + bias[:, None].to(scores.dtype)).softmax(-1)
+            out = (weights @ v).transpose(-2, -3).flatten(-2).flatten(2, 3)
         return self.linear_o(out[:, :, : x.shape[2]] * torch.sigmoid(self.linear_g(x)))
 
 
@@ -132,11 +134,8 @@ class AtomTransformer(nn.Module):
 
 class Windows:
     def __init__(self, n_atoms, n_queries=32, n_keys=128):
-        self.count, self.n_queries, self.n_atoms = (
-            math.ceil(n_atoms / n_queries),
-            n_queries,
-            n_atoms,
-        )
+        self.count, self.n_atoms = math.ceil(n_atoms / n_queries), n_atoms
+        self.n_queries, self.n_keys = n_queries, n_keys
         start = torch.arange(self.count)[:, None] * n_queries
         q = start + torch.arange(n_queries)
         k = start + torch.arange(n_keys) - (n_keys - n_queries) // 2
@@ -148,8 +147,13 @@ class Windows:
         x = F.pad(x, (0, 0, 0, self.count * self.n_queries - self.n_atoms))
         return x.unflatten(-2, (self.count, self.n_queries))
 
-    def keys(self, x):
-        return x.index_select(-2, self.k.flatten()).unflatten(-2, self.k.shape)
+    def keys(self, x):  # by slices: their gradient is faster than an index's
+        before = (self.n_keys - self.n_queries) // 2
+        n_blocks = self.count + self.n_keys // self.n_queries - 1
+        x = F.pad(x, (0, 0, before, n_blocks * self.n_queries - before - self.n_atoms))
+        x = x.unflatten(-2, (n_blocks, self.n_queries))
+        slices = [x[..., i : i + self.count, :, :] for i in range(n_blocks - self.count + 1)]
+        return torch.cat(slices, -2)
 
     def query_rows(self, x):  # (B, A, c) -> (B, W, 32, 1, c)
         rows = x[:, self.q.flatten()].unflatten(1, self.q.shape)
@@ -198,7 +202,8 @@ class AtomEncoder(nn.Module):
             pairs = self.linear_no_bias_z(self.layernorm_z(z))
             batch = torch.arange(len(z))[:, None, None, None]
             p = p + pairs[batch, of_q, of_k]
-            q = q + self.linear_no_bias_r(r)
+            with torch.autocast(r.device.type, enabled=False):  # bfloat16 would round to 0.06 Å
+                q = q.float() + self.linear_no_bias_r(r)
         p = p + self.linear_no_bias_cl(F.relu(w.query_rows(c)))
         p = p + self.linear_no_bias_cm(F.relu(w.key_rows(c)))
         p = p + self.small_mlp(p)

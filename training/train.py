@@ -18,7 +18,7 @@ from data import Chains, case
 from model import PXDesignD, open_gates
 
 # binder residues, target residues, structures a step, weight
-SIZES = [(40, 24, 4, 3), (48, 32, 3, 3), (40, 56, 2, 3), (56, 48, 2, 2), (48, 88, 1, 2)]
+SIZES = [(40, 24, 4, 4), (48, 32, 3, 3), (40, 56, 2, 3), (48, 80, 1, 2)]
 LEVELS = 16
 BANDS = ((0, 1), (1, 6), (6, 25), (25, 1e9))
 
@@ -67,12 +67,25 @@ def loss_of(model, f, g):
         len(x), LEVELS, 1, 3, generator=g
     )
     noisy = turned + sigma[..., None, None] * torch.randn(turned.shape, generator=g)
-    out = model(noisy, sigma, f)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = model(noisy, sigma, f).float()
     truth = aligned(turned, out)
     mse = ((out - truth) ** 2).mean((-1, -2))
     weight = (sigma**2 + 256) / (16 * sigma) ** 2
     loss = (weight * mse).mean() + smooth_lddt(out, turned, f["is_ca"]).mean()
+    loss = loss + (weight / (1 + (sigma / 2) ** 2) * local_error(out, turned, f)).mean()
     return loss, mse.detach().sqrt(), sigma
+
+
+def local_error(x, truth, f):
+    """Squared error of the distances within a residue and to the next one: bonds and angles."""
+    token, n = f["atom_to_token"][0], x.shape[2]
+    i, j = torch.triu_indices(n, n, 1)
+    near = (token[j] - token[i]) <= 1
+    i, j = i[near], j[near]
+    d, d_true = ((y[:, :, i] - y[:, :, j]).square().sum(-1).add(1e-4).sqrt() for y in (x, truth))
+    bonded = d_true < 4  # not across a gap of the target or from target to binder
+    return ((d - d_true).square() * bonded).sum(-1) / bonded.sum(-1)
 
 
 @torch.no_grad()
@@ -90,6 +103,28 @@ def held_out(model, chains):
     return float(np.mean(losses)), bands
 
 
+def optimizers(model, lr):
+    """Muon (Jordan et al. 2024) for the matrices of blocks and transitions, AdamW for the rest."""
+
+    def inner(name, p):
+        return p.ndim == 2 and min(p.shape) >= 32 and "trans" in name
+
+    named = list(model.named_parameters())
+    muon = [p for n, p in named if inner(n, p)]
+    rest = [p for n, p in named if not inner(n, p) and "linear_no_bias_r." not in n]
+    opts = [
+        torch.optim.Muon(muon, lr=lr, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(rest, lr=lr / 2, weight_decay=0.0, betas=(0.9, 0.99)),
+    ]
+    for opt in opts:
+        for group in opt.param_groups:
+            group["peak"] = group["lr"]
+    # coordinates enter here, in units of 16 Å: weights far above the others'
+    enters = model.diffusion_module.atom_attention_encoder.linear_no_bias_r.parameters()
+    opts[1].add_param_group({"params": list(enters), "lr": lr, "peak": 2 * lr})
+    return opts
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     ap.add_argument("--data", required=True)
@@ -98,7 +133,8 @@ def main():
     ap.add_argument("--start", help=".safetensors weights to start from")
     ap.add_argument("--minutes", type=float, default=60)
     ap.add_argument("--stage-minutes", type=float, help="the learning rate falls to 3%% over these")
-    ap.add_argument("--lr", type=float, default=1.0e-3)
+    ap.add_argument("--lr", type=float, default=2e-3, help="Muon's; AdamW takes half of it")
+    ap.add_argument("--warm-up", type=int, default=100, help="steps")
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--overfit", type=int, default=0, help="train on this many cases only")
     args = ap.parse_args()
@@ -118,16 +154,14 @@ def main():
         missing, unexpected = model.load_state_dict(weights, strict=False)
         assert not unexpected and all("_s." in k for k in missing), (missing, unexpected)
     ema.load_state_dict(model.state_dict())
-    decay = [p for n, p in model.named_parameters() if p.ndim == 2]
-    plain = [p for n, p in model.named_parameters() if p.ndim != 2]
-    groups = [{"params": decay, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}]
-    opt = torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.99))
+    opts = optimizers(model, args.lr)
     step, seconds, best = 0, 0.0, float("inf")
     if (out / "checkpoint.pt").exists():
         ck = torch.load(out / "checkpoint.pt")
         model.load_state_dict(ck["model"])
         ema.load_state_dict(ck["ema"])
-        opt.load_state_dict(ck["opt"])
+        for opt, state in zip(opts, ck["opts"], strict=True):
+            opt.load_state_dict(state)
         step, seconds, best = ck["step"], ck["seconds"], ck["best"]
     stage = 60 * (args.stage_minutes or args.minutes)
     weights = np.array([s[3] for s in SIZES], float)
@@ -138,15 +172,17 @@ def main():
         seed = [2, step % args.overfit if args.overfit else step]
         f = batch(train, seed, SIZES[0] if args.overfit else size)
         g = torch.Generator().manual_seed(step)
-        rate = args.lr * min(1, (step + 1) / 300) * max(0.03, 1 - seconds / stage)
-        for group in opt.param_groups:
-            group["lr"] = rate
+        rate = min(1, (step + 1) / args.warm_up) * max(0.03, 1 - seconds / stage)
+        for opt in opts:
+            for group in opt.param_groups:
+                group["lr"] = rate * group["peak"]
         loss, _, _ = loss_of(model, f, g)
-        opt.zero_grad()
+        model.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         if torch.isfinite(norm):
-            opt.step()
+            for opt in opts:
+                opt.step()
         recent.append(loss.item())
         step, seconds = step + 1, base + time.monotonic() - began
         keep = min(0.999, (1 + step) / (10 + step))
@@ -155,8 +191,13 @@ def main():
                 a.lerp_(b, 1 - keep)
         if step % 100 == 0 or time.monotonic() - began >= 60 * args.minutes:
             value, bands = held_out(ema, test)
-            best = save(out, model, ema, opt, step, seconds, value, best)
-            line = {"step": step, "seconds": round(seconds), "lr": rate, "loss": np.mean(recent)}
+            best = save(out, model, ema, opts, step, seconds, value, best)
+            line = {
+                "step": step,
+                "seconds": round(seconds),
+                "rate": round(rate, 4),
+                "loss": np.mean(recent),
+            }
             line |= {"held_out": value, "bands": [round(b, 3) for b in bands]}
             recent = []
             with (out / "log.jsonl").open("a") as log:
@@ -164,12 +205,16 @@ def main():
             print(line, flush=True)
 
 
-def save(out, model, ema, opt, step, seconds, value, best):
+def save(out, model, ema, opts, step, seconds, value, best):
     from safetensors.torch import save_file
 
     if value < best:
         save_file(ema.state_dict(), out / "best.safetensors")
-    fields = {"model": model.state_dict(), "ema": ema.state_dict(), "opt": opt.state_dict()}
+    fields = {
+        "model": model.state_dict(),
+        "ema": ema.state_dict(),
+        "opts": [o.state_dict() for o in opts],
+    }
     fields |= {"step": step, "seconds": seconds, "best": min(best, value)}
     torch.save(fields, out / "checkpoint.tmp")
     (out / "checkpoint.tmp").replace(out / "checkpoint.pt")

@@ -86,6 +86,7 @@ def sample(
     from pxtools.models import load_network, read_model
     from pxtools.run import RunDir, seeds_of
     from pxtools.settings import DEFAULT_SEED, parse_seeds, settings
+    from pxtools.target import read_target
     from pxtools.task import read_tasks
 
     wanted = settings(preset, **numbers)
@@ -94,7 +95,7 @@ def sample(
     model_file = read_model(model)
     _choose_device(device, workers)
     _name_model(model_file, model)
-    designs = [prepare(task, model_file) for task in tasks]
+    designs = [prepare(task, read_target(task), model_file) for task in tasks]
     jobs: list[tuple[RunDir, Job]] = []
     for design in designs:
         name = design.task.name

@@ -11,7 +11,7 @@ from typing import Any
 from argh import arg
 
 from pxtools import cli
-from pxtools.run import GLOBAL_RUN, Lock, RunDir, read_run
+from pxtools.run import Lock, RunDir, find_runs, read_run
 from pxtools.words import DamagedError, InputError
 
 STATE_HEAD_BYTES = 4096
@@ -33,21 +33,6 @@ def px_status(folder: str, *, json: bool = False, watch: bool = False) -> None:
             break
         time.sleep(2)
     sys.exit(0 if complete and rows else 1)
-
-
-def find_runs(folder: Path) -> list[RunDir]:
-    """The runs below a results folder, by name and seed; an empty folder has none."""
-    if not folder.is_dir():
-        found = "a file" if folder.exists() else "nothing of that name"
-        raise InputError.of(folder, "folder", "a results folder of px-sample", found)
-    places = [folder, *folder.glob("seed_*"), *folder.glob("*/seed_*")]
-    places += folder.glob(f"{GLOBAL_RUN}/*/seed_*")
-    runs = [p.absolute() for p in places if (p / "run.json").is_file()]
-    if not runs and any(folder.iterdir()) and not (folder / GLOBAL_RUN).is_dir():
-        expected = f"a results folder of px-sample, with {GLOBAL_RUN}/ in it"
-        raise InputError.of(folder, "folder", expected, "other files")
-    by_seed = sorted(runs, key=lambda p: (p.parent.name, len(p.name), p.name))
-    return [RunDir(path, path.parent.name) for path in dict.fromkeys(by_seed)]
 
 
 def status_of(run: RunDir) -> dict[str, Any]:

@@ -1,0 +1,101 @@
+"""px-score: judge designs by their geometry and their interface."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from argh import arg
+
+from pxtools import cli
+from pxtools.words import InputError, say
+
+if TYPE_CHECKING:
+    from pxtools.run import RunDir
+
+
+@arg("paths", nargs="*", help="results folders, chunk or structure files; none: read from stdin")
+@arg("--json", help="all rows as one JSON list on stdout")
+@arg("-t", "--top", type=int, help="how many of the best designs to list")
+@arg("-q", "--quiet", help="no progress lines; warnings are still shown")
+def px_score(*paths: str, json: bool = False, top: int = 5, quiet: bool = False) -> None:
+    """Score designs: geometry, fold, interface, target. docs/scores.md explains the columns.
+
+    A run's rows go to summary.csv beside predictions/, designs that have one are skipped; a
+    summary of the run goes to stdout. Structures that belong to no run (the last chain is the
+    binder) are printed as CSV.
+    """
+    from pxtools.score import best_first
+    from pxtools.summary import as_csv, in_words, rank, score_file, summary_csv, update
+
+    if top < 0:
+        raise InputError.of("--top", "number", "0 or more", top)
+    runs, files = _sorted_out(paths or tuple(_from_stdin()))
+    everything: list[dict[str, Any]] = []
+    for run, samples in runs.items():
+        rows = update(run, samples, quiet)
+        everything += rows
+        if not json:
+            print(in_words(f"{run.name} {run.path.name}", rows, top), flush=True)
+        if rows and not quiet:
+            say(f"✓ Scored {run.name}: {summary_csv(run)}")
+    rows = [row for path in files for row in score_file(path)]
+    rank(rows, {})
+    rows.sort(key=best_first)
+    if json:
+        print(_as_json(everything + rows))
+    elif rows:
+        print(as_csv(rows), end="")
+
+
+def _sorted_out(paths: tuple[str, ...]) -> tuple[dict[RunDir, set[int] | None], list[Path]]:
+    """The runs that the paths name (with the samples asked for, None: all), and loose files."""
+    from pxtools.run import RunDir, find_runs
+
+    runs: dict[RunDir, set[int] | None] = {}
+    files = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            runs |= dict.fromkeys(find_runs(path))
+            continue
+        if not path.is_file():
+            raise InputError.of(path, "path", "a results folder, a chunk or a structure", "nothing")
+        folder = path.absolute().parent.parent
+        run = RunDir(folder, folder.parent.name)
+        if not (folder / "run.json").is_file():
+            files.append(path)
+        elif (samples := runs.get(run, set())) is not None:
+            runs[run] = samples | _samples_in(run, path)
+    return runs, files
+
+
+def _samples_in(run: RunDir, path: Path) -> set[int]:
+    in_chunks = {file.name: samples for samples, file in run.files("msgpack")}
+    cifs = {run.cif(sample).name: sample for sample in run.cif_samples()}
+    if path.name in cifs:
+        return {cifs[path.name]}
+    return set(in_chunks.get(path.name, []))
+
+
+def _from_stdin() -> Iterator[str]:
+    if sys.stdin.isatty():
+        raise InputError("give results folders, chunk or structure files, or pipe their paths in")
+    for line in sys.stdin:
+        if line.strip():
+            yield line.rstrip("\n")
+
+
+def _as_json(rows: list[dict[str, Any]]) -> str:
+    import json
+
+    return json.dumps(rows, indent=2)
+
+
+def main() -> None:
+    cli.run(px_score)
+
+
+if __name__ == "__main__":
+    main()

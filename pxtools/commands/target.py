@@ -1,0 +1,58 @@
+"""px-target: look at a task before it is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from argh import arg
+
+from pxtools import cli
+from pxtools.words import say, warn
+
+if TYPE_CHECKING:
+    from pxtools.check import Check
+
+
+@arg("-i", "--input-json-path", help="design tasks, JSON or YAML (- for stdin)")
+@arg("-o", "--dump-dir", help="also write NAME_target.cif and NAME_target.pml for PyMOL there")
+@arg("-m", "--model", help="name, folder or .safetensors file")
+def px_target(
+    *, input_json_path: str, dump_dir: str | None = None, model: str | None = None
+) -> None:
+    """Check design tasks without running anything; show what the model will see of each target."""
+    from pxtools.check import check, report, warnings
+    from pxtools.models import read_model
+    from pxtools.task import read_tasks
+
+    model_file = read_model(model)
+    checks = [check(task, model_file) for task in read_tasks(input_json_path)]
+    for number, checked in enumerate(checks):
+        print(("\n" if number else "") + report(checked, model_file), flush=True)
+        for line in warnings(checked):
+            warn(f"{checked.task.name}: {line}")
+        if dump_dir:
+            _write(checked, Path(dump_dir))
+
+
+def _write(checked: Check, folder: Path) -> None:
+    from pxtools.check import pymol_script
+    from pxtools.cif import target_cif
+    from pxtools.features import featurize
+    from pxtools.run import write_atomically
+
+    name = checked.task.name
+    cif, script = folder / f"{name}_target.cif", folder / f"{name}_target.pml"
+    folder.mkdir(parents=True, exist_ok=True)
+    atoms = featurize(checked.target, 1).atoms.deposited()
+    write_atomically(cif, target_cif(atoms, checked.design.sequences, name))
+    write_atomically(script, pymol_script(checked, cif).encode())
+    say(f"✓ Wrote {cif} and {script}")
+
+
+def main() -> None:
+    cli.run(px_target)
+
+
+if __name__ == "__main__":
+    main()
