@@ -16,6 +16,7 @@ from pxtools.cif import cif_writer, read_cif
 from pxtools.interrupt import uninterrupted
 from pxtools.run import IDENTIFYING, RunDir, flattened, read_run, write_atomically
 from pxtools.score import CHECKS, COLUMNS, Row, best_first, read_complex, score
+from pxtools.target import structure_text
 from pxtools.words import LINE_EVERY_FILES, DamagedError, InputError, say, warn
 
 FIELDS = (*COLUMNS, "run")
@@ -126,7 +127,7 @@ def score_file(path: Path) -> Iterator[Row]:
         if path.suffix == ".msgpack":
             texts = [(f"{path.stem}_{i}", text) for i, text in chunk_texts(read_chunk(path))]
         else:
-            texts = [(str(path), path.read_bytes())]
+            texts = [(str(path), structure_text(path))]
     except DamagedError as error:
         raise InputError(f"{path}: {error}") from None
     for name, text in texts:

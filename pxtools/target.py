@@ -62,11 +62,7 @@ def pick_target(task: Task, polymers: dict[str, "Polymer"]) -> tuple[TargetChain
 
 def read_structure(path: Path) -> gemmi.Structure:
     """Parse an mmCIF or PDB file (also .gz), entities and label numbers set up."""
-    try:
-        text = _decompressed(path)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise _unreadable(path, error) from None
-    return parse_structure(path, text)
+    return parse_structure(path, structure_text(path))
 
 
 def parse_structure(source: Path, text: bytes) -> gemmi.Structure:
@@ -98,13 +94,17 @@ def _unreadable(path: Path, error: Exception) -> InputError:
     return InputError(f"{path}: cannot read it as mmCIF or PDB: {reason}")
 
 
-def _decompressed(path: Path) -> bytes:
-    with path.open("rb") as raw:
-        zipped = raw.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if zipped else path.open("rb") as file:
-        text = file.read(MAX_STRUCTURE_BYTES + 1)
+def structure_text(path: Path) -> bytes:
+    """A structure file's text, decompressed."""
+    try:
+        with path.open("rb") as raw:
+            zipped = raw.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if zipped else path.open("rb") as file:
+            text = file.read(MAX_STRUCTURE_BYTES + 1)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise _unreadable(path, error) from None
     if len(text) > MAX_STRUCTURE_BYTES:
-        raise ValueError(f"larger than {MAX_STRUCTURE_BYTES:,} bytes")
+        raise _unreadable(path, ValueError(f"larger than {MAX_STRUCTURE_BYTES:,} bytes"))
     return text
 
 
