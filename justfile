@@ -43,6 +43,16 @@ write-cif *settings:
 status *settings:
     @"{{ root }}/tools/recipe" status "$@"
 
+# look at the task before a run: chains, crop, hotspots, what may be wrong with them
+[no-cd]
+target *settings:
+    @"{{ root }}/tools/recipe" target "$@"
+
+# score the designs and list the best: just score [dump_dir] [top=20]
+[no-cd]
+score *settings:
+    @"{{ root }}/tools/recipe" score "$@"
+
 # set the environment up (done by every recipe when needed)
 setup:
     @"{{ root }}/bin/just" --version

@@ -9,6 +9,7 @@ the steps of the same run. Quote the ratio; absolute times depend on the machine
 from pxtools import ops  # isort: skip  # before mlx
 
 import json
+import os
 import platform
 import resource
 import statistics
@@ -32,12 +33,22 @@ from pxtools.task import read_tasks
 
 ROOT = Path(__file__).parent.parent
 STRUCTURES = ROOT / "tests" / "data" / "structures"
+RUN = {
+    "format": 1,
+    "task": {"name": "bench", "target_digest": "x", "chains": {"A": {"hotspots": "65,69"}}},
+    "model": {"name": "m", "digest": "d"},
+    "schedule": {"N_step": 400},
+    "seed": 1,
+}
 # about 200, 400 and 700 tokens: chains of 1BD2 and a binder
 SIZES = {
     200: ({"A": "1-120"}, 80),
     400: ({"D": "", "E": "1-116"}, 80),
     700: ({"A": "", "B": "", "D": ""}, 130),
 }
+
+
+TOOLS = ("px-sample", "px-write-cif", "px-status", "px-target", "px-score", "px-convert-checkpoint")
 
 
 def target(n_tokens: int) -> tuple[tuple[TargetChain, ...], int]:
@@ -149,7 +160,7 @@ def step_table() -> None:
 def tools_table() -> None:
     print("| what | median |\n|---|---|")
     commands = Path(sys.executable).parent
-    for tool in ("px-sample", "px-write-cif", "px-status", "px-convert-checkpoint"):
+    for tool in TOOLS:
         words = [str(commands / tool), "--help"]
         times = [seconds(lambda: subprocess.run(words, stdout=-3, check=True)) for _ in range(7)]  # noqa: B023
         print(f"| {tool} --help | {statistics.median(times):.3f} s |")
@@ -160,8 +171,7 @@ def tools_table() -> None:
     n_atoms = len(features.atoms)
     xyz = np.random.default_rng(0).normal(0, 20, (1, n_atoms, 3)).astype(np.float32)
     sequences = [list(chain.sequence) for chain in chains]
-    chunk = Chunk({"task": {"name": "bench"}}, [0], xyz, features.atoms, sequences, None)
-    write = cif_writer(chunk, True)
+    write = cif_writer(Chunk(RUN, [0], xyz, features.atoms, sequences, None), True)
     with tempfile.TemporaryDirectory() as folder:
         status = status_folder(Path(folder))
         words = [str(commands / "px-status"), folder]
@@ -180,6 +190,30 @@ def tools_table() -> None:
         rate = [200 / statistics.median(seconds(f) for _ in range(3)) for f in (texts, files)]
         print(f"| CIFs of {n_atoms} atoms, one core, text made | {rate[0]:.0f} a second |")
         print(f"| ... written, flushed to disk and renamed | {rate[1]:.0f} a second |")
+        time_score(Path(folder) / "scored")
+
+
+def time_score(folder: Path, n: int = 1000) -> None:
+    """px-score on a run of `n` designs of 200 tokens, as a process."""
+    from pxtools.run import RunDir, seal_record
+
+    chains, length = target(200)
+    atoms = featurize(chains, length).atoms
+    rng = np.random.default_rng(0)
+    run = RunDir.of(str(folder), "bench", 1)
+    run.predictions.mkdir(parents=True)
+    run.chunks.mkdir()
+    run.run_json.write_bytes(seal_record({**RUN, "N_sample": n}))
+    sequences = [list(chain.sequence) for chain in chains]
+    for i in range(n):  # random walks: every one a cluster of its own, the slowest case
+        walk = np.cumsum(rng.normal(0, 1.0, atoms.xyz.shape), 0) + np.nanmean(atoms.xyz, 0)
+        xyz = np.where(np.isfinite(atoms.xyz), atoms.xyz, walk).astype(np.float32)
+        write = cif_writer(Chunk(RUN, [i], xyz[None], atoms, sequences, None), True)
+        run.cif(i).write_bytes(write(0)[0])
+    words = [str(Path(sys.executable).parent / "px-score"), "-q", str(folder)]
+    one_core = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    took = seconds(lambda: subprocess.run(words, stdout=-3, check=True, env=one_core))
+    print(f"| px-score on {n:,} CIFs of 200 tokens, one core | {took:.1f} s |")
 
 
 def status_folder(folder: Path, n: int = 10_000) -> int:
@@ -189,9 +223,7 @@ def status_folder(folder: Path, n: int = 10_000) -> int:
     run = RunDir.of(str(folder), "bench", 1)
     run.predictions.mkdir(parents=True)
     run.chunks.mkdir()
-    record = {"format": 1, "task": {"name": "bench", "target_digest": "x"}, "seed": 1}
-    record |= {"model": {"name": "m", "digest": "d"}, "schedule": {"N_step": 400}, "N_sample": n}
-    run.run_json.write_bytes(seal_record(record))
+    run.run_json.write_bytes(seal_record({**RUN, "N_sample": n}))
     for i in range(n):
         run.cif(i).touch()
     return n

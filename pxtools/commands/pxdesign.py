@@ -1,8 +1,11 @@
 """pxdesign: the published pipeline's front command; its words start these tools.
 
-pxdesign pipeline OPTIONS   px-sample OPTIONS | px-write-cif
-pxdesign sample OPTIONS     px-sample OPTIONS
-pxdesign status DIR         px-status DIR
+pxdesign pipeline OPTIONS      px-sample OPTIONS | px-write-cif
+pxdesign sample OPTIONS        px-sample OPTIONS
+pxdesign status DIR            px-status DIR
+pxdesign check-input OPTIONS   px-target OPTIONS
+pxdesign parse-target OPTIONS  px-target OPTIONS
+pxdesign score DIR             px-score DIR
 """
 
 import signal
@@ -10,13 +13,20 @@ import subprocess
 import sys
 from types import FrameType
 
-USAGE = f"""usage: pxdesign {{pipeline,sample,status}} ...
+TOOLS = {
+    "sample": "sample",
+    "status": "status",
+    "check-input": "target",
+    "parse-target": "target",
+    "score": "score",
+}
+COMMANDS = ",".join(["pipeline", *TOOLS])
+USAGE = f"""usage: pxdesign {{{COMMANDS}}} ...
 
 {(__doc__ or "").split(chr(10), 2)[2].rstrip()}
 
-Options are those of px-sample (px-sample --help); --no_align goes to px-write-cif.
+Options of pipeline are those of px-sample (px-sample --help); --no_align goes to px-write-cif.
 """
-TOOLS = ("sample", "status")
 
 
 def main() -> None:
@@ -24,7 +34,7 @@ def main() -> None:
     if words[:1] == ["pipeline"]:
         sys.exit(pipeline(words[1:]))
     if words and words[0] in TOOLS:
-        sys.exit(subprocess.call([*tool(words[0]), *words[1:]]))
+        sys.exit(subprocess.call([*tool(TOOLS[words[0]]), *words[1:]]))
     asked = bool({"-h", "--help"} & set(words))
     print(USAGE, file=sys.stdout if asked else sys.stderr, end="")
     sys.exit(0 if asked else 2)
