@@ -114,8 +114,16 @@ def hydrogen_bonds(xyz: np.ndarray, linked: np.ndarray, has_hydrogen: np.ndarray
 
 def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """(n, m) Å between points (n, 3) and (m, 3), at least 0.1."""
-    square = (a**2).sum(-1)[:, None] + (b**2).sum(-1)[None] - 2 * a @ b.T
-    return np.sqrt(np.maximum(square, 0.01))
+    square = squared_distances(a, b)
+    return np.sqrt(np.maximum(square, 0.01, out=square), out=square)
+
+
+def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(n, m) Å^2 between points (n, 3) and (m, 3)."""
+    square = a @ (-2 * b.T)
+    square += (a**2).sum(-1)[:, None]
+    square += (b**2).sum(-1)[None]
+    return square
 
 
 def _angle(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:

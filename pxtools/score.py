@@ -4,7 +4,6 @@ A design is scored as its CIF shows it, a natural complex in the same way: the l
 is the binder, the others are the target. docs/scores.md explains every column.
 """
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -93,6 +92,10 @@ def read_complex(name: str, text: bytes) -> Complex:
     own_cb = np.array([r.cb is not None for r in residues])
     cb = backbone.ideal_cb(xyz)
     cb[own_cb] = np.array([r.cb for r in residues if r.cb]).reshape(-1, 3)
+    target_atoms = np.array([atom.pos.tolist() for atom in target])
+    for array in (xyz, cb, target_atoms):
+        if not np.isfinite(array).all():
+            raise InputError.of(name, "coordinates", "finite numbers in Å", "NaN or infinity")
     facts = _facts(text)
     return Complex(
         xyz,
@@ -101,7 +104,7 @@ def read_complex(name: str, text: bytes) -> Complex:
         np.array([r.name == "PRO" for r in residues]),
         np.array([r.is_linked for r in residues]),
         np.arange(len(residues)) >= len(residues) - len(chains[-1]),
-        np.array([atom.pos.tolist() for atom in target]),
+        target_atoms,
         np.array([RADII.get(atom.element.name, RADII["C"]) for atom in target]),
         np.array([r.key in facts.hotspots for r in residues]),
         facts.target_rmsd,
@@ -133,8 +136,7 @@ def _residues(polymer: Polymer) -> list[Residue]:
         atoms = [atom for atom in best_conformer(site) if not atom.is_hydrogen()]
         place = {atom.name: atom.pos.tolist() for atom in atoms}
         points = [place[name] for name in BACKBONE if name in place]
-        finite = all(math.isfinite(x) for point in place.values() for x in point)
-        if len(points) < len(BACKBONE) or not finite:
+        if len(points) < len(BACKBONE):
             continue
         number = site.seqid.num or 0
         # PDB files without SEQRES number the residues that are there: see the author's gaps too
@@ -214,7 +216,7 @@ def _backbone_radii(n: int) -> np.ndarray:
 
 def _too_close(a: np.ndarray, a_radii: np.ndarray, b: np.ndarray, b_radii: np.ndarray) -> Any:
     limit = a_radii[:, None] + b_radii[None] - OVERLAP
-    return backbone.distances(a, b) < limit
+    return backbone.squared_distances(a, b) < limit**2
 
 
 def best_first(row: Row) -> tuple[int, float, int, str]:

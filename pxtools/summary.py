@@ -136,24 +136,25 @@ def score_file(path: Path) -> Iterator[Row]:
 
 def rank(rows: Iterable[Row], binders: dict[str, np.ndarray]) -> None:
     """Set `rank`, best first, and `cluster`: the first design within 2 Å of CA RMSD leads it."""
-    leaders: list[np.ndarray] = []
+    leaders, count = np.zeros((len(binders), *next(iter(binders.values()), np.zeros(0)).shape)), 0
     for place, row in enumerate(sorted(rows, key=best_first), 1):
         row["rank"] = place
         ca = binders.get(row["design"])
         if ca is None:
             continue
-        near = [i for i, d in enumerate(_rmsds(ca, leaders)) if d <= CLUSTER_RMSD]
-        if not near:
-            leaders.append(ca)
-        row["cluster"] = near[0] + 1 if near else len(leaders)
+        ca = ca - ca.mean(0)
+        near = np.flatnonzero(_rmsds(ca, leaders[:count]) <= CLUSTER_RMSD)
+        if not len(near):
+            leaders[count] = ca
+            count += 1
+        row["cluster"] = int(near[0]) + 1 if len(near) else count
 
 
-def _rmsds(ca: np.ndarray, others: list[np.ndarray]) -> np.ndarray:
-    """CA RMSD in Å of one binder to others of its length, each superposed (Kabsch 1976)."""
-    if not others:
-        return np.zeros(0)
-    a = ca - ca.mean(0)
-    b = np.array(others) - np.mean(others, axis=1, keepdims=True)
+def _rmsds(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """CA RMSD in Å of a binder (n, 3) to others (k, n, 3), all centred, each superposed.
+
+    Kabsch 1976, from the singular values alone.
+    """
     covariance = a.T @ b
     s = np.linalg.svd(covariance, compute_uv=False)
     s[:, 2] *= np.sign(np.linalg.det(covariance))

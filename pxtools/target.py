@@ -151,7 +151,7 @@ class Polymer:
         self.is_cif = is_cif
         groups = [list(group) for _, group in groupby(residues, key=self.number)]
         # microheterogeneity and alternative residues: the conformer of the highest occupancy
-        self.sites = [max(group, key=_occupancy) for group in groups]
+        self.sites = [max(g, key=_occupancy) if len(g) > 1 else g[0] for g in groups]
         self.sequence = [gemmi.Entity.first_mon(name) for name in entity.full_sequence]
         positions = [site.label_seq for site in self.sites]
         known = [p for p in positions if p is not None]
