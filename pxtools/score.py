@@ -20,6 +20,7 @@ from pxtools.words import InputError
 
 CONTACT = 8.0  # Å between CB atoms
 RADII = {"C": 1.70, "N": 1.55, "O": 1.52, "S": 1.80}  # Å, Bondi 1964
+RIGID = (*BACKBONE, "CB", "OXT")
 OVERLAP = 0.6  # Å that van der Waals spheres may overlap: hydrogen bonds do by up to 0.5
 
 Row = dict[str, Any]
@@ -27,7 +28,16 @@ Row = dict[str, Any]
 COLUMNS = (
     *("design", "rank", "cluster", "failed", "binder_length", "target_residues"),
     *("bonds_off", "angles_off", "ca_steps_off", "chirality_off"),
-    *("clashes_inside", "clashes_target", "rg", "rg_expected", "helix", "strand", "loop"),
+    *(
+        "clashes_inside",
+        "clashes_target",
+        "clashes_sidechain",
+        "rg",
+        "rg_expected",
+        "helix",
+        "strand",
+        "loop",
+    ),
     *("contacts", "hotspots_contacted", "target_rmsd"),
 )
 # what a sound design passes; the column `failed` names those it does not
@@ -69,6 +79,7 @@ class Complex:
     binder: np.ndarray  # (n,)
     target_atoms: np.ndarray  # (m, 3) Å
     target_radii: np.ndarray  # (m,) Å
+    target_rigid: np.ndarray  # (m,) backbone and CB: the rest may take another rotamer
     hotspots: np.ndarray  # (n,)
     target_rmsd: float | None  # Å, None where the file does not tell
 
@@ -106,6 +117,7 @@ def read_complex(name: str, text: bytes) -> Complex:
         np.arange(len(residues)) >= len(residues) - len(chains[-1]),
         target_atoms,
         np.array([RADII.get(atom.element.name, RADII["C"]) for atom in target]),
+        np.array([atom.name in RIGID for atom in target]),
         np.array([r.key in facts.hotspots for r in residues]),
         facts.target_rmsd,
     )
@@ -158,6 +170,7 @@ def score(c: Complex) -> Row:
     }
     near = backbone.distances(c.cb[~c.binder], c.cb[c.binder]) < CONTACT
     hot = c.hotspots[~c.binder]
+    with_target = _clashes_with(xyz, c.target_atoms, c.target_radii)
     row = {
         "binder_length": int(c.binder.sum()),
         "target_residues": int((~c.binder).sum()),
@@ -166,7 +179,8 @@ def score(c: Complex) -> Row:
         "ca_steps_off": _mean(backbone.ca_steps_off(xyz, linked)),
         "chirality_off": _mean(_wrong_hand(c, fold)[c.binder]),
         "clashes_inside": _clashes_inside(xyz),
-        "clashes_target": _clashes_with(xyz, c.target_atoms, c.target_radii),
+        "clashes_target": int(with_target[c.target_rigid].sum()),
+        "clashes_sidechain": int(with_target[~c.target_rigid].sum()),
         "rg": round(backbone.radius_of_gyration(xyz[:, 1]), 2),
         "rg_expected": round(backbone.expected_radius(len(xyz)), 2),
         **fractions,
@@ -205,9 +219,9 @@ def _clashes_inside(xyz: np.ndarray) -> int:
     return int((apart & _too_close(points, radii, points, radii)).sum())
 
 
-def _clashes_with(xyz: np.ndarray, others: np.ndarray, radii: np.ndarray) -> int:
-    """Pairs of a backbone atom and another chain's heavy atom that are too close."""
-    return int(_too_close(xyz.reshape(-1, 3), _backbone_radii(len(xyz)), others, radii).sum())
+def _clashes_with(xyz: np.ndarray, others: np.ndarray, radii: np.ndarray) -> np.ndarray:
+    """(m,) how many backbone atoms each of another chain's heavy atoms is too close to."""
+    return _too_close(xyz.reshape(-1, 3), _backbone_radii(len(xyz)), others, radii).sum(0)
 
 
 def _backbone_radii(n: int) -> np.ndarray:

@@ -23,7 +23,7 @@ FIELDS = (*COLUMNS, "run")
 TEXT = ("design", "failed", "run")
 WHOLE = (
     *("rank", "cluster", "binder_length", "target_residues"),
-    *("clashes_inside", "clashes_target", "contacts"),
+    *("clashes_inside", "clashes_target", "clashes_sidechain", "contacts"),
 )
 CLUSTER_RMSD = 2.0  # Å, over the binder's CA atoms
 LISTED = (

@@ -4,28 +4,50 @@ import hashlib
 
 import numpy as np
 
-from pxtools.backbone import expected_radius, radius_of_gyration
+from pxtools.backbone import LOOP, expected_radius, radius_of_gyration, secondary_structure
 from pxtools.features import featurize, one_hot, randomly_placed
 from pxtools.residues import AMINO_ACIDS, residue_types
 from pxtools.target import TargetChain, TargetResidue
 
 LETTERS = dict(zip("ARNDCQEGHILKMFPSTWYV", AMINO_ACIDS, strict=True))
 CONTACT = 8.0  # Å
+STRUCTURED = 0.6  # of a binder's residues are helix or strand
+PAIRS_SHARE = 0.25  # of the cases are cut from complexes
 COMPACT = 1.2  # radius of gyration of a binder, relative to a globular chain's
 
 
 class Chains:
-    """Backbones of a data file, split by cluster into training and held-out ones."""
+    """Backbones of a data file, split by cluster into training and held-out ones.
 
-    def __init__(self, path, held_out):
+    `pairs`, if given, is a file of two-chain complexes, for a share of the training cases.
+    """
+
+    def __init__(self, path, held_out, pairs=None):
         with np.load(path) as file:
             data = {k: file[k] for k in ("coords", "seq", "dssp", "offset", "cluster40")}
         self.__dict__.update(data)
         self.picks = [i for i, c in enumerate(data["cluster40"]) if is_held_out(c) == held_out]
+        self.pairs = pairs and Pairs(pairs)
 
     def get(self, i):
         rows = slice(self.offset[i], self.offset[i + 1])
         return self.coords[rows].astype(np.float32) * 0.01, self.seq[rows], self.dssp[rows]
+
+
+class Pairs:
+    """Two-chain complexes of which neither chain is of a held-out cluster."""
+
+    def __init__(self, path):
+        with np.load(path) as file:
+            keys = ("coords", "seq", "resnum", "offset", "lenA", "cluster40A", "cluster40B")
+            self.__dict__.update({k: file[k] for k in keys})
+        both = zip(self.cluster40A, self.cluster40B, strict=True)
+        self.picks = [i for i, pair in enumerate(both) if not any(map(is_held_out, pair))]
+
+    def get(self, i):
+        rows = slice(self.offset[i], self.offset[i + 1])
+        xyz = self.coords[rows].astype(np.float32) * 0.01
+        return xyz, self.seq[rows], self.resnum[rows], int(self.lenA[i])
 
 
 def is_held_out(cluster):
@@ -40,26 +62,52 @@ def pseudo_cb(xyz):
     return -0.58273431 * a + 0.56802827 * b - 0.54067466 * c + xyz[:, 1]
 
 
-def cut(chains, rng, n_binder, n_target, min_helix=0.0):
+def cut(chains, rng, n_binder, n_target):
     """A random case: binder coordinates, target residues and their hotspots; None if unfit."""
-    i = chains.picks[rng.integers(len(chains.picks))]
-    xyz, seq, dssp = chains.get(i)
+    if chains.pairs and rng.random() < PAIRS_SHARE:
+        return cut_pair(chains.pairs, rng, n_binder, n_target)
+    xyz, seq, dssp = chains.get(chains.picks[rng.integers(len(chains.picks))])
     n = len(xyz)
     if n < n_binder + n_target + 6:
         return None
     start = int(rng.integers(n - n_binder + 1))
     binder = slice(start, start + n_binder)
-    structured = np.isin(dssp[binder], [b"H", b"E", b"G"]).mean()
-    if structured < 0.6 or (dssp[binder] == b"H").mean() < min_helix:
+    if np.isin(dssp[binder], [b"H", b"E", b"G"]).mean() < STRUCTURED:
         return None
+    far = np.ones(n, bool)
+    far[max(0, start - 3) : start + n_binder + 3] = False
+    return around(xyz, seq, np.arange(n) + 1, binder, far, rng, n_target)
+
+
+def cut_pair(pairs, rng, n_binder, n_target):
+    """The same from a complex: a stretch of one chain, and the other chain."""
+    xyz, seq, numbers, n_first = pairs.get(pairs.picks[rng.integers(len(pairs.picks))])
+    in_first = np.arange(len(xyz)) < n_first
+    own = in_first if rng.random() < 0.5 else ~in_first
+    if own.sum() < n_binder:
+        return None
+    start = int(np.argmax(own)) + int(rng.integers(own.sum() - n_binder + 1))
+    binder = slice(start, start + n_binder)
+    unbroken = numbers[binder][-1] - numbers[binder][0] == n_binder - 1
+    steps = np.linalg.norm(np.diff(xyz[binder, 1], axis=0), axis=-1)
+    if not unbroken or steps.max() > 4.2:
+        return None
+    segment = xyz[binder].astype(float)
+    fold = secondary_structure(segment, np.arange(n_binder) > 0, np.ones(n_binder, bool))
+    if (fold != LOOP).mean() < STRUCTURED:
+        return None
+    return around(xyz, seq, numbers, binder, ~own, rng, n_target)
+
+
+def around(xyz, seq, numbers, binder, eligible, rng, n_target):
+    """The binder, and the eligible residues nearest to it as its target."""
     ca = xyz[:, 1]
+    n_binder = binder.stop - binder.start
     if radius_of_gyration(ca[binder]) > COMPACT * expected_radius(n_binder):
         return None
     distance = np.linalg.norm(ca[:, None] - ca[None, binder], axis=-1).min(1)
-    far = np.ones(n, bool)
-    far[max(0, start - 3) : start + n_binder + 3] = False
-    far &= np.isin(seq, [letter.encode() for letter in LETTERS])
-    eligible = np.flatnonzero(far)
+    known = np.isin(seq, [letter.encode() for letter in LETTERS])
+    eligible = np.flatnonzero(eligible & known)
     if len(eligible) < n_target:
         return None
     near = np.sort(eligible[np.argsort(distance[eligible], kind="stable")[:n_target]])
@@ -68,11 +116,11 @@ def cut(chains, rng, n_binder, n_target, min_helix=0.0):
         return None
     n_hot = int(rng.integers(0, 7))
     hot = set(rng.choice(interface, min(n_hot, len(interface)), replace=False).tolist())
-    residues = [residue(xyz[j], seq[j].decode(), int(j), int(j) in hot) for j in near]
+    residues = [residue(xyz[j], seq[j].decode(), int(numbers[j]), j in hot) for j in near]
     return xyz[binder], TargetChain("A", tuple(r.name for r in residues), tuple(residues))
 
 
-def residue(xyz, letter, j, is_hotspot):
+def residue(xyz, letter, number, is_hotspot):
     name = LETTERS[letter]
     names = [a for a in residue_types()[name].atoms if a != "OXT"]
     full = np.full((len(names), 3), np.nan)
@@ -80,13 +128,13 @@ def residue(xyz, letter, j, is_hotspot):
         full[names.index(atom)] = xyz[k]
     if "CB" in names:
         full[names.index("CB")] = pseudo_cb(xyz[None])[0]
-    return TargetResidue(name, (j + 1, ""), j + 1, full, is_hotspot)
+    return TargetResidue(name, (number, ""), number, full, is_hotspot)
 
 
-def case(chains, seed, n_binder, n_target, min_helix=0.0):
+def case(chains, seed, n_binder, n_target):
     """A case's tensors as numpy arrays; decided by `seed` alone."""
     rng = np.random.default_rng(seed)
-    while (found := cut(chains, rng, n_binder, n_target, min_helix)) is None:
+    while (found := cut(chains, rng, n_binder, n_target)) is None:
         pass
     binder, target = found
     features = featurize((target,), n_binder, "backbone")

@@ -18,7 +18,7 @@ from data import Chains, case
 from model import PXDesignD, open_gates
 
 # binder residues, target residues, structures a step, weight
-SIZES = [(40, 24, 4, 4), (48, 32, 3, 3), (40, 56, 2, 3), (48, 80, 1, 2)]
+SIZES = [(40, 24, 4, 2), (48, 32, 3, 3), (40, 56, 2, 4), (60, 48, 2, 2), (48, 80, 1, 3)]
 LEVELS = 16
 BANDS = ((0, 1), (1, 6), (6, 25), (25, 1e9))
 
@@ -72,6 +72,8 @@ def loss_of(model, f, g):
     truth = aligned(turned, out)
     mse = ((out - truth) ** 2).mean((-1, -2))
     weight = (sigma**2 + 256) / (16 * sigma) ** 2
+    # at high noise the fold's handedness is decided, at errors that this weight hardly sees
+    weight = weight.maximum(0.03 / (1 + (sigma / 30) ** 2))
     loss = (weight * mse).mean() + smooth_lddt(out, turned, f["is_ca"]).mean()
     loss = loss + (weight / (1 + (sigma / 2) ** 2) * local_error(out, turned, f)).mean()
     return loss, mse.detach().sqrt(), sigma
@@ -128,6 +130,7 @@ def optimizers(model, lr):
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     ap.add_argument("--data", required=True)
+    ap.add_argument("--pairs", help="two-chain complexes, for a share of the cases")
     ap.add_argument("--out", required=True)
     ap.add_argument("--config", help="sizes of a new model, config.json")
     ap.add_argument("--start", help=".safetensors weights to start from")
@@ -141,7 +144,7 @@ def main():
     torch.set_num_threads(args.threads)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
-    train, test = Chains(args.data, False), Chains(args.data, True)
+    train, test = Chains(args.data, False, args.pairs), Chains(args.data, True)
     cfg = json.loads(Path(args.config or out / "config.json").read_text())
     (out / "config.json").write_text(json.dumps(cfg))
     torch.manual_seed(0)
