@@ -1,0 +1,70 @@
+"""px-score's columns over natural complexes: how many fall out of range (docs/scores.md).
+
+PYTHONPATH=. python training/natural.py --pairs complexes.npz
+"""
+
+import argparse
+
+import numpy as np
+from data import Pairs
+
+from pxtools.backbone import ideal_cb
+from pxtools.residues import BACKBONE
+from pxtools.score import CHECKS, RADII, Complex, score
+
+COLUMNS = ("bonds_off", "angles_off", "ca_steps_off", "chirality_off")
+COLUMNS = (*COLUMNS, "clashes_inside", "clashes_target", "helix", "strand", "contacts")
+
+
+def as_complex(xyz, seq, numbers, n_first):
+    """Backbones only: the second chain is the binder, CB atoms are ideal ones."""
+    n = len(xyz)
+    start = np.isin(np.arange(n), [0, n_first])
+    gap = np.append(True, np.diff(numbers) != 1) & ~start
+    binder = np.arange(n) >= n_first
+    atoms = xyz[~binder].reshape(-1, 3)
+    radii = np.tile([RADII[name[0]] for name in BACKBONE], n_first)
+    none = np.zeros(n, bool)
+    whole = np.ones(len(atoms), bool)
+    return Complex(
+        xyz,
+        ideal_cb(xyz),
+        none,
+        seq == b"P",
+        ~(start | gap),
+        binder,
+        atoms,
+        radii,
+        whole,
+        none,
+        None,
+    )
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    ap.add_argument("--pairs", required=True)
+    ap.add_argument("--count", type=int, default=500)
+    args = ap.parse_args()
+    pairs = Pairs(args.pairs)
+    with np.load(args.pairs) as file:
+        natural = [i for i in pairs.picks if file["kind"][i] == "pdb"]
+    picks = np.random.default_rng(0).permutation(natural)[: args.count]
+    rows = []
+    for i in picks:
+        xyz, *rest = pairs.get(i)
+        rows.append(score(as_complex(xyz.astype(np.float64), *rest)))
+    print(f"{len(rows)} natural complexes\n")
+    print("| column | mean | median | 95 % are under |\n|---|---|---|---|")
+    values = {name: [row[name] for row in rows] for name in COLUMNS}
+    values["rg / rg_expected"] = [row["rg"] / row["rg_expected"] for row in rows]
+    for name, v in values.items():
+        print(f"| {name} | {np.mean(v):.4f} | {np.median(v):.4f} | {np.percentile(v, 95):.4f} |")
+    print("\n| check | complexes that fail it |\n|---|---|")
+    for name in CHECKS:
+        failed = np.mean([name in row["failed"].split() for row in rows])
+        print(f"| {name} | {100 * failed:.1f} % |")
+
+
+if __name__ == "__main__":
+    main()
