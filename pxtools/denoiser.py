@@ -9,6 +9,7 @@ what depends on the noise level by `at_noise_level`, once per step for all sampl
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 from pxtools import ops  # isort: skip  # loads the BLAS before mlx
@@ -81,6 +82,8 @@ class Attention(nn.Module):
     def __call__(
         self, x: mx.array, x_kv: mx.array, bias: mx.array, windows: Windows | None
     ) -> mx.array:
+        dtype = self.linear_q.weight.dtype
+        x, x_kv = x.astype(dtype), x_kv.astype(dtype)
         q, k, v = self.linear_q(x), self.linear_k(x_kv), self.linear_v(x_kv)
         if windows is None:
             q, k, v = (self.split_heads(y[:, None]) for y in (q, k, v))
@@ -148,7 +151,7 @@ class ConditionedTransition(nn.Module):
 
     def __call__(self, a: mx.array, modulation: Modulation) -> mx.array:
         scale, shift, gate = modulation
-        x = self.adaln(a, (scale, shift))
+        x = self.adaln(a, (scale, shift)).astype(self.linear_nobias_a1.weight.dtype)
         x = ops.silu(self.linear_nobias_a1(x)) * self.linear_nobias_a2(x)
         return gate * self.linear_nobias_b(x)
 
@@ -191,6 +194,7 @@ class DiffusionTransformer(nn.Module):
         biases = []
         for block in self.blocks:
             bias = (z @ block.attention_pair_bias.pair_bias_weight().T).transpose(0, 3, 1, 2)
+            bias = bias.astype(block.attention_pair_bias.attention.linear_q.weight.dtype)
             biases.append(mx.contiguous(bias.reshape(-1, *bias.shape[2:])))
         return biases
 
@@ -220,7 +224,8 @@ class AtomTransformer(nn.Module):
         outside = mx.where(windows.key_exists, 0.0, -1e10)[:, None, None, :]  # (W, 1, 1, K)
         biases = []
         for bias in transformer.pair_biases(p):
-            by_window = bias.reshape(windows.count, -1, *bias.shape[1:]) + outside
+            by_window = bias.reshape(windows.count, -1, *bias.shape[1:])
+            by_window = by_window + outside.astype(bias.dtype)
             biases.append(by_window.reshape(bias.shape))
         return AtomCondition(biases, transformer.modulations(c))
 
@@ -539,9 +544,9 @@ class DiffusionConditioning(nn.Module):
         s_trunk = mx.zeros((s_inputs.shape[0], self.c_s))
         return self.linear_no_bias_s(self.layernorm_s(mx.concatenate([s_trunk, s_inputs], axis=-1)))
 
-    def at_noise_level(self, single: mx.array, sigma: float) -> mx.array:
+    def at_noise_level(self, single: mx.array, sigma: mx.array) -> mx.array:
         """(T, c_s), once per step."""
-        t = mx.array(math.log(sigma / self.sigma_data) / 4)
+        t = mx.log(sigma / self.sigma_data) / 4
         s = single + self.linear_no_bias_n(self.layernorm_n(self.fourier_embedding(t)))
         s = s + self.transition_s1(s)
         return s + self.transition_s2(s)
@@ -598,25 +603,25 @@ class DiffusionModule(nn.Module):
             atoms=atoms,
         )
 
-    def at_noise_level(self, sigma: float, condition: Condition) -> NoiseLevel:
+    def at_noise_level(self, sigma: mx.array, condition: Condition) -> NoiseLevel:
         s = self.diffusion_conditioning.at_noise_level(condition.single, sigma)
         return NoiseLevel(
             self.linear_no_bias_s(self.layernorm_s(s)), self.diffusion_transformer.modulations(s)
         )
 
     def __call__(
-        self, x: mx.array, sigma: float, level: NoiseLevel, condition: Condition
+        self, x: mx.array, sigma: mx.array, level: NoiseLevel, condition: Condition
     ) -> mx.array:
-        """Denoised coordinates (S, A, 3) in Å of noisy ones at noise level `sigma`."""
+        """Denoised coordinates (S, A, 3) in Å of noisy ones at noise level `sigma` ()."""
         encoder, atoms = self.atom_attention_encoder, condition.atoms
         ratio = sigma / self.sigma_data
-        r = x / math.sqrt(sigma**2 + self.sigma_data**2)
+        r = x / mx.sqrt(sigma**2 + self.sigma_data**2)
         q = condition.c + encoder.linear_no_bias_r(r)
         a, q = encoder(q, condition.encoder, atoms)
         a = a + level.single
         a = self.diffusion_transformer(a, condition.pair_biases, level.modulations)
         update = self.atom_attention_decoder(self.layernorm_a(a), q, condition.decoder, atoms)
-        return x / (1 + ratio**2) + sigma / math.sqrt(1 + ratio**2) * update
+        return x / (1 + ratio**2) + sigma / mx.sqrt(1 + ratio**2) * update
 
 
 class PXDesignD(nn.Module):
@@ -627,6 +632,7 @@ class PXDesignD(nn.Module):
         self.config = config
         self.design_condition_embedder = ConditionEmbedder(config)
         self.diffusion_module = DiffusionModule(config)
+        self._compiled: tuple[Condition, Callable] | None = None  # on a GPU: the last task's step
 
     def condition(self, features: Features, ref_pos: np.ndarray) -> Condition:
         """Everything that depends on the task alone; `ref_pos` (A, 3) are the reference
@@ -651,7 +657,9 @@ class PXDesignD(nn.Module):
             z = self.design_condition_embedder.condition_template_embedder(features, rows)
             z = module.diffusion_conditioning.pair(z, features, rows)
             biases = module.diffusion_transformer.pair_biases(z[None])
-            return biases, module.atom_attention_encoder.project_pairs(z)
+            pairs = module.atom_attention_encoder.project_pairs(z)
+            mx.eval(biases, pairs)  # frees z
+            return biases, pairs
 
         parts = ops.on_cores(some, range(0, features.n_tokens, PAIR_ROWS))
         biases = []
@@ -664,18 +672,46 @@ class PXDesignD(nn.Module):
         """Denoised coordinates (S, A, 3) in Å of noisy ones `x` at noise level `sigma` > 0.
 
         On the CPU each sample has a core to itself; on a GPU as many go through the network
-        together as GPU_ACTIVATION_BYTES hold.
+        together as GPU_ACTIVATION_BYTES hold, and nothing is evaluated here.
         """
-        level = self.diffusion_module.at_noise_level(sigma, condition)
-        mx.eval(level)
-
-        mx.eval(x)
-        n = 1 if ops.on_cpu() else self.samples_at_once(condition)
+        noise = mx.array(sigma, mx.float32)
+        if not ops.on_cpu():
+            return self._together(x, noise, condition)
+        level = self.diffusion_module.at_noise_level(noise, condition)
+        mx.eval(level, x, noise)
         parts = ops.on_cores(
-            lambda i: self.diffusion_module(x[i : i + n], sigma, level, condition),
-            range(0, x.shape[0], n),
+            lambda i: self.diffusion_module(x[i : i + 1], noise, level, condition),
+            range(x.shape[0]),
         )
         return mx.concatenate(parts)
+
+    def _together(self, x: mx.array, sigma: mx.array, condition: Condition) -> mx.array:
+        """The step as one compiled graph; a task's condition is part of it."""
+        if self._compiled is None or self._compiled[0] is not condition:
+            module = self.diffusion_module
+
+            def step(x: mx.array, sigma: mx.array) -> mx.array:
+                return module(x, sigma, module.at_noise_level(sigma, condition), condition)
+
+            self._compiled = (condition, mx.compile(step))
+        step = self._compiled[1]
+        n = self.samples_at_once(condition)
+        return mx.concatenate([step(x[i : i + n], sigma) for i in range(0, len(x), n)])
+
+    def reduce_precision(self, dtype: mx.Dtype) -> None:
+        """Do the products of the transformer blocks, nearly all there are, in `dtype`.
+
+        Coordinates, conditioning, layer norms and the residual stream stay float32: in
+        bfloat16 a coordinate of 20 Å would be known to 0.06 Å only.
+        """
+        for module in self.diffusion_module.modules():
+            if isinstance(module, Attention):
+                module.set_dtype(dtype)
+            elif isinstance(module, ConditionedTransition):
+                inner = (module.linear_nobias_a1, module.linear_nobias_a2, module.linear_nobias_b)
+                for linear_ in inner:
+                    linear_.set_dtype(dtype)
+        mx.eval(self.parameters())
 
     def samples_at_once(self, condition: Condition) -> int:
         config = self.config

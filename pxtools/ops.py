@@ -35,13 +35,13 @@ def set_workers(n: int) -> None:
 
 
 def on_cores(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-    """`function` of each item, evaluated: one item a core on the CPU, one after another on a GPU.
+    """`function` of each item: one item a core and evaluated on the CPU, as it is on a GPU.
 
     Each thread has an MLX stream of its own; what the items share must be evaluated before.
     An item's numbers are the same, bit for bit, in whatever company it is computed.
     """
     if not on_cpu():
-        return [_evaluated(function, item) for item in items]
+        return [function(item) for item in items]
     if _workers is None:
         set_workers(min(cores(), MAX_WORKERS))
     assert _workers
@@ -53,17 +53,13 @@ def on_cores(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
             future.cancel()  # those not begun, when an interruption ends the step
 
 
-def _evaluated(function: Callable[[Any], Any], item: Any) -> Any:
-    result = function(item)
-    mx.eval(result)
-    return result
-
-
 def _on_own_stream(function: Callable[[Any], Any], item: Any) -> Any:
     if not hasattr(_thread, "stream"):
         _thread.stream = mx.new_stream(mx.Device(mx.cpu))
     with mx.stream(_thread.stream):
-        return _evaluated(function, item)
+        result = function(item)
+        mx.eval(result)
+        return result
 
 
 def on_cpu() -> bool:

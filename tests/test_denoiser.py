@@ -1,6 +1,7 @@
 """The network against the published implementation, layer by layer (float32)."""
 
 import json
+import shutil
 import zlib
 
 import mlx.core as mx
@@ -9,6 +10,7 @@ import pytest
 from conftest import DATA, fixture_task, load
 from mlx.utils import tree_flatten
 
+from pxtools import ops
 from pxtools.config import Config
 from pxtools.denoiser import PXDesignD, sanitize
 from pxtools.features import featurize
@@ -32,11 +34,16 @@ def features(tmp_path_factory):
     return featurize(read_target(task), task.binder_length)
 
 
-@pytest.fixture(scope="module")
-def tiny(features):
+def tiny_network() -> PXDesignD:
     model = PXDesignD(Config.from_dict(json.loads((DATA / "tiny/config.json").read_text())))
     weights = sanitize(mx.load(str(DATA / "tiny/weights.safetensors")))
     model.load_weights(list(weights.items()))  # strict: every name and shape
+    return model
+
+
+@pytest.fixture(scope="module")
+def tiny(features):
+    model = tiny_network()
     return model, model.condition(features, load("features/bpti.npz")["ref_pos"])
 
 
@@ -55,7 +62,7 @@ def test_embedder(tiny, features, recorded):
 def test_conditioning(tiny, features, recorded):
     model, condition = tiny
     conditioning = model.diffusion_module.diffusion_conditioning
-    s = conditioning.at_noise_level(condition.single, float(recorded["act_sigma"]))
+    s = conditioning.at_noise_level(condition.single, mx.array(recorded["act_sigma"], mx.float32))
     for sample in recorded["act/s_single"]:
         assert_close(s, sample)
     z = conditioning.pair(mx.array(recorded["z"]), features)
@@ -111,6 +118,55 @@ def test_the_noise_level_that_matters_least_is_not_hidden_by_the_input(tiny, rec
     x = recorded["x_noisy@0.05"]
     ours = np.array(model.denoise(mx.array(x), 0.05, condition)) - x
     assert_close(ours, recorded["x_denoised@0.05"] - x, 1e-3)  # float32 cancellation at 45 Å
+
+
+@pytest.fixture
+def as_on_a_gpu(monkeypatch):
+    """The path that a GPU takes (MLX's own operations, one compiled graph), on the CPU."""
+    monkeypatch.setattr(ops, "on_cpu", lambda: False)
+
+
+needs_compiler = pytest.mark.skipif(
+    shutil.which("g++") is None, reason="mx.compile on a CPU needs g++"
+)
+
+
+@needs_compiler
+@pytest.mark.parametrize("sigma", ["2560", "16", "0.05"])
+def test_the_path_of_a_gpu(tiny, features, recorded, sigma, as_on_a_gpu):
+    model, _ = tiny
+    condition = model.condition(features, load("features/bpti.npz")["ref_pos"])
+    x = mx.array(recorded[f"x_noisy@{sigma}"])
+    assert_close(model.denoise(x, float(sigma), condition), recorded[f"x_denoised@{sigma}"])
+
+
+@needs_compiler
+def test_the_path_of_a_gpu_in_parts(tiny, recorded, as_on_a_gpu, monkeypatch):
+    model, condition = tiny
+    monkeypatch.setattr(model, "samples_at_once", lambda condition: 1)
+    x = mx.array(recorded["x_noisy@16"])
+    assert len(x) > 1
+    assert_close(model.denoise(x, 16.0, condition), recorded["x_denoised@16"])
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype, tolerance", [(mx.float16, 2e-3), (mx.bfloat16, 2e-2)])
+def test_reduced_precision(features, recorded, dtype, tolerance, as_on_a_gpu):
+    """What the network adds to its input, within the precision of its products."""
+    model = tiny_network()
+    model.reduce_precision(dtype)
+    kinds = {w.dtype for _, w in tree_flatten(model.parameters())}
+    assert kinds == {mx.float32, dtype}
+    condition = model.condition(features, load("features/bpti.npz")["ref_pos"])
+    for sigma in ("160", "16", "1"):
+        x = recorded[f"x_noisy@{sigma}"]
+        out = model.denoise(mx.array(x), float(sigma), condition)
+        assert out.dtype == mx.float32
+        skipped = x / (1 + (float(sigma) / 16) ** 2)
+        wanted = recorded[f"x_denoised@{sigma}"] - skipped
+        found = np.array(out) - skipped
+        assert_close(found, wanted, tolerance)
+        assert np.abs(found - wanted).max() > 1e-5 * np.abs(wanted).max()  # it is reduced
 
 
 def formula_weight(name: str, shape: tuple[int, ...]) -> np.ndarray:

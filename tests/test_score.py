@@ -52,9 +52,7 @@ def test_natural_complexes_are_clean(c):
     row = score(c)
     assert row["bonds_off"] == row["ca_steps_off"] == row["chirality_off"] == 0
     assert row["angles_off"] < 0.005
-    assert (
-        row["clashes_inside"] == 0 and row["clashes_target"] + row["clashes_sidechain"] <= 1
-    )
+    assert row["clashes_inside"] == 0 and row["clashes_target"] + row["clashes_sidechain"] <= 1
     assert row["contacts"] > 100
 
 

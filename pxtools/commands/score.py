@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pxtools.run import RunDir
 
 
-@arg("paths", nargs="*", help="results folders, chunk or structure files; none: read from stdin")
+@arg("paths", nargs="*", help="results folders, chunk or structure files; none: paths from stdin")
 @arg("--json", help="all rows as one JSON list on stdout")
 @arg("-t", "--top", type=int, help="how many of the best designs to list")
 @arg("-q", "--quiet", help="no progress lines; warnings are still shown")
