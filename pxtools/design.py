@@ -32,7 +32,9 @@ def prepare(task: Task, target: tuple[TargetChain, ...], model: ModelFile) -> De
     return Design(task, features, sequences, whole)
 
 
-def run_record(design: Design, model: ModelFile, schedule: Schedule, seed: int) -> dict[str, Any]:
+def run_record(
+    design: Design, model: ModelFile, dtype: str, schedule: Schedule, seed: int
+) -> dict[str, Any]:
     """What run.json and every chunk say of a run: all that decides its designs."""
     task = design.task
     chains = {
@@ -51,7 +53,7 @@ def run_record(design: Design, model: ModelFile, schedule: Schedule, seed: int) 
             "structure": task.structure.name,
             "target_digest": design.features.digest(),
         },
-        "model": {"name": model.name, "digest": model.digest},
+        "model": {"name": model.name, "digest": model.digest, "dtype": dtype},
         "schedule": vars(schedule),
         "seed": seed,
     }

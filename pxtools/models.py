@@ -101,8 +101,11 @@ def _header(file: BinaryIO) -> dict[str, Any]:
     return dict(json.loads(file.read(length)))
 
 
-def load_network(model: ModelFile) -> PXDesignD:
-    """The model's network in float32. Raises InputError where weights and sizes do not agree."""
+def load_network(model: ModelFile, dtype: str = "float32") -> PXDesignD:
+    """The model's network, its products in `dtype`, all else in float32.
+
+    Raises InputError where weights and sizes do not agree.
+    """
     from pxtools import blas  # before mlx
 
     assert blas
@@ -125,6 +128,8 @@ def load_network(model: ModelFile) -> PXDesignD:
     for key, weight in weights.items():
         if not mx.isfinite(weight).all().item():
             raise InputError(f"{model.path}: {key}: expected finite weights, found NaN or infinity")
+    if dtype != "float32":
+        network.reduce_precision(getattr(mx, dtype))
     return network
 
 

@@ -25,6 +25,7 @@ MAX_SAMPLES = 1_000_000
 GLOBAL_RUN = "global_run_0"
 STALE_SECONDS = 3600
 IDENTIFYING = ("task.name", "task.target_digest", "model.digest", "schedule.N_step", "seed")
+FIRST_DEFAULTS = {"model.dtype": "float32"}  # of the first versions, which wrote no such setting
 INFORMATIVE = ("format", "task.structure", "model.name", "N_sample", "digest")
 
 
@@ -189,7 +190,7 @@ def differences(before: dict[str, Any], now: dict[str, Any], all_of: bool = Fals
     A setting that `before`, of an older version, does not mention is no difference; with
     `all_of` the fields that every version has must be there.
     """
-    a, b = flattened(before), flattened(now)
+    a, b = {**FIRST_DEFAULTS, **flattened(before)}, {**FIRST_DEFAULTS, **flattened(now)}
     different = [
         f"{key} (was {shown(a[key], 60)}, now {shown(b[key], 60)})"
         for key in b

@@ -14,7 +14,7 @@ import numpy as np
 from pxtools.chunk import Chunk, read_chunk
 from pxtools.cif import cif_writer, read_cif
 from pxtools.interrupt import uninterrupted
-from pxtools.run import IDENTIFYING, RunDir, flattened, read_run, write_atomically
+from pxtools.run import INFORMATIVE, RunDir, flattened, read_run, write_atomically
 from pxtools.score import CHECKS, COLUMNS, Row, best_first, read_complex, score
 from pxtools.target import structure_text
 from pxtools.words import LINE_EVERY_FILES, DamagedError, InputError, say, warn
@@ -71,7 +71,9 @@ def _identity(run: RunDir) -> str:
         record = flattened(read_run(run))
     except DamagedError as error:
         raise InputError(f"{run.run_json}: {error}") from None
-    decisive = repr([record[key] for key in IDENTIFYING])
+    for key in [k for k in record if k in INFORMATIVE or k.startswith("versions.")]:
+        del record[key]
+    decisive = repr(sorted(record.items()))
     return hashlib.sha256(decisive.encode()).hexdigest()[:12]
 
 

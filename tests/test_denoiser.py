@@ -2,12 +2,11 @@
 
 import json
 import shutil
-import zlib
 
 import mlx.core as mx
 import numpy as np
 import pytest
-from conftest import DATA, fixture_task, load
+from conftest import DATA, fixture_task, formula_weight, load
 from mlx.utils import tree_flatten
 
 from pxtools import ops
@@ -167,20 +166,6 @@ def test_reduced_precision(features, recorded, dtype, tolerance, as_on_a_gpu):
         found = np.array(out) - skipped
         assert_close(found, wanted, tolerance)
         assert np.abs(found - wanted).max() > 1e-5 * np.abs(wanted).max()  # it is reduced
-
-
-def formula_weight(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The released model's stand-in weights, as the fixtures define them."""
-    w = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape, np.float32)
-    if "fourier_embedding" in name or "condition_template_embedder" in name:
-        return w
-    if len(shape) == 2:
-        return w / np.float32(np.sqrt(shape[-1]))
-    return (
-        1 + np.float32(0.1) * w
-        if "layernorm" in name and name.endswith("weight")
-        else w * np.float32(0.1)
-    )
 
 
 @pytest.fixture(scope="module")

@@ -50,6 +50,7 @@ def copied(reference, tmp_path):
         (["--N_step", 61], "schedule.N_step (was 60, now 61)"),
         (["--gamma0", 0.5], "schedule.gamma0"),
         (["-m", "nano"], "model.digest"),
+        (["--dtype", "float16"], "model.dtype (was float32, now float16)"),
         ({"generation": [{"type": "protein", "length": 41}]}, "task.binder_length"),
         ({"hotspot": {"A": [15]}}, "task.chains.A.hotspots"),
     ],
@@ -62,7 +63,7 @@ def test_a_run_of_other_input_is_refused_and_untouched(reference, tmp_path, chan
     before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in folder.rglob("*") if p.is_file()}
     refused = run("px-sample", *words, *change)
     assert refused.returncode == 2 and named in refused.stderr
-    assert len(refused.stderr.splitlines()) <= 2  # the model's line, the error
+    assert len(refused.stderr.splitlines()) <= 3  # the model's line, a warning, the error
     assert before == {
         p: (p.stat().st_mtime_ns, p.read_bytes()) for p in folder.rglob("*") if p.is_file()
     }

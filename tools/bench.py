@@ -1,13 +1,15 @@
 """Benchmarks of px-tools: `just bench` prints docs/performance.md's tables.
 
-    python tools/bench.py [step|tools] [--device gpu]
+    python tools/bench.py [all|step|tools] [--device gpu] [--dtype bfloat16]
 
 A step is compared with its floor: the same matrix products alone, on the same cores, in turn with
 the steps of the same run. Quote the ratio; absolute times depend on the machine and its mood.
+On a GPU, PyTorch's time for the same products stands beside, where PyTorch is installed.
 """
 
 from pxtools import ops  # isort: skip  # before mlx
 
+import argparse
 import json
 import os
 import platform
@@ -26,12 +28,15 @@ import numpy as np
 from pxtools.chunk import Chunk
 from pxtools.cif import cif_writer
 from pxtools.config import Config
-from pxtools.denoiser import PXDesignD
+from pxtools.denoiser import PXDesignD, sanitize
 from pxtools.features import Features, featurize, randomly_placed
 from pxtools.target import TargetChain, read_target
 from pxtools.task import read_tasks
 
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+from conftest import formula_weight  # noqa: E402
+
 STRUCTURES = ROOT / "tests" / "data" / "structures"
 RUN = {
     "format": 1,
@@ -92,12 +97,28 @@ def products(config: Config, features: Features) -> tuple[list, list]:
     return [*token, *atom, *ends], shared
 
 
-def floor(config: Config, features: Features, n_samples: int) -> Callable[[], None]:
+def released_size() -> PXDesignD:
+    """The network with the stand-in weights that the tests' reference values were made with."""
+    sizes = json.loads((ROOT / "tests" / "data" / "full" / "parameters.json").read_text())
+    weights = {
+        name: mx.array(formula_weight(name, tuple(shape))) for name, (shape, *_) in sizes.items()
+    }
+    network = PXDesignD(Config())
+    network.load_weights(list(sanitize(weights).items()))
+    mx.eval(network.parameters())
+    return network
+
+
+def floor(
+    config: Config, features: Features, n_samples: int, dtype: mx.Dtype
+) -> Callable[[], None]:
     """Runs a step's products and nothing else, spread over the cores as the step's samples are."""
     each, shared = products(config, features)
     made: dict[tuple, tuple[mx.array, mx.array]] = {}
+    together = 1 if ops.on_cpu() else n_samples
     for b, m, k, n in {*each, *shared}:
-        made[b, m, k, n] = (mx.random.normal((b, m, k)), mx.random.normal((b, k, n)))
+        x, y = mx.random.normal((b * together, m, k)), mx.random.normal((b * together, k, n))
+        made[b, m, k, n] = (x.astype(dtype), y.astype(dtype))
     mx.eval(list(made.values()))
 
     def run(shapes: list) -> mx.array:
@@ -108,9 +129,35 @@ def floor(config: Config, features: Features, n_samples: int) -> Callable[[], No
 
     def step() -> None:
         run(shared)
-        ops.on_cores(lambda i: run(each), range(n_samples))
+        ops.on_cores(lambda i: run(each), range(n_samples if ops.on_cpu() else 1))
 
     return step
+
+
+def torch_seconds(
+    config: Config, features: Features, n_samples: int, dtype: str, repeats: int
+) -> float | None:
+    """PyTorch's time for the same products on its GPU; None without PyTorch."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    where = "cuda" if torch.cuda.is_available() else "mps" if torch.mps.is_available() else "cpu"
+    each, shared = products(config, features)
+    wait = getattr(torch, where).synchronize
+    made = {}
+    for b, m, k, n in {*each, *shared}:
+        size = b * n_samples
+        x, y = torch.randn(size, m, k, device=where), torch.randn(size, k, n, device=where)
+        made[b, m, k, n] = (x.to(getattr(torch, dtype)), y.to(getattr(torch, dtype)))
+
+    def step() -> None:
+        for shape in (*shared, *each):
+            torch.matmul(*made[shape])
+        wait()
+
+    step()
+    return statistics.median(seconds(step) for _ in range(repeats))
 
 
 def seconds(function: Callable[[], None]) -> float:
@@ -119,11 +166,12 @@ def seconds(function: Callable[[], None]) -> float:
     return time.perf_counter() - began
 
 
-def measure(n_tokens: int, n_samples: int, repeats: int = 5) -> None:
+def measure(n_tokens: int, n_samples: int, dtype: str, repeats: int = 5) -> None:
     """One row, in a process of its own: peak memory is that of this case."""
-    config = Config()
-    network = PXDesignD(config)
-    mx.eval(network.parameters())
+    network = released_size()
+    config = network.config
+    if dtype != "float32":
+        network.reduce_precision(getattr(mx, dtype))
     chains, length = target(n_tokens)
     features = featurize(chains, length)
     ref_pos = randomly_placed(features.ref_pos, features.atom_to_token, 1)
@@ -137,23 +185,30 @@ def measure(n_tokens: int, n_samples: int, repeats: int = 5) -> None:
 
     step()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    memory /= 1e6 if sys.platform == "linux" else 1e9
-    products_alone = floor(config, features, n_samples)
+    memory = memory / (1e6 if sys.platform == "linux" else 1e9)
+    if not ops.on_cpu():
+        memory = mx.get_peak_memory() / 1e9
+    products_alone = floor(config, features, n_samples, getattr(mx, dtype))
     products_alone()
     pairs = [(seconds(step), seconds(products_alone)) for _ in range(repeats)]
     steps, floors = (statistics.median(times) for times in zip(*pairs, strict=True))
     ratio = statistics.median(a / b for a, b in pairs)
     row = [features.n_tokens, len(ref_pos), n_samples, f"{steps / n_samples:.3f}"]
     row += [f"{floors / n_samples:.3f}", f"{ratio:.2f}", f"{memory:.2f}", f"{once:.1f}"]
+    if not ops.on_cpu():
+        torch = torch_seconds(config, features, n_samples, dtype, repeats)
+        row.append(f"{torch / n_samples:.3f}" if torch else "-")
     print("| " + " | ".join(map(str, row)) + " |", flush=True)
 
 
-def step_table() -> None:
-    print("| tokens | atoms | samples | step, s/sample | products alone | ratio | GB | once, s |")
-    print("|---|---|---|---|---|---|---|---|")
+def step_table(device: str, dtype: str) -> None:
+    columns = ["tokens", "atoms", "samples", "step, s/sample", "products alone", "ratio", "GB"]
+    columns += ["once, s"] + (["PyTorch's products"] if device == "gpu" else [])
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for n_tokens in SIZES:
         for n_samples in (1, 4, 10):
-            words = ["measure", str(n_tokens), str(n_samples), *sys.argv[2:]]
+            words = ["measure", str(n_tokens), str(n_samples)]
+            words += ["--device", device, "--dtype", dtype]
             subprocess.run([sys.executable, __file__, *words], check=True)
 
 
@@ -238,18 +293,21 @@ def machine() -> str:
 
 
 def main() -> None:
-    if "--device" in sys.argv:
-        at = sys.argv.index("--device")
-        mx.set_default_device(mx.Device(getattr(mx, sys.argv[at + 1])))
-    what = sys.argv[1] if len(sys.argv) > 1 else "all"
-    if what == "measure":
-        measure(int(sys.argv[2]), int(sys.argv[3]))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", nargs="?", default="all", help="all, step or tools")
+    parser.add_argument("sizes", nargs="*", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--device", choices=["cpu", "gpu"], default=mx.default_device().type.name)
+    parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
+    args = parser.parse_args()
+    mx.set_default_device(mx.Device(getattr(mx, args.device)))
+    if args.what == "measure":
+        measure(*args.sizes, args.dtype)
         return
-    print(f"{machine()}, {mx.default_device()}\n")
-    if what in ("all", "step"):
-        step_table()
+    print(f"{machine()}, {mx.default_device()}, {args.dtype}\n")
+    if args.what in ("all", "step"):
+        step_table(args.device, args.dtype)
         print()
-    if what in ("all", "tools"):
+    if args.what in ("all", "tools"):
         tools_table()
 
 
