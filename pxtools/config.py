@@ -35,6 +35,7 @@ class Config:
     n_keys: int = 128
     no_templ_bins: int = 64
     target_atoms: str = "all"
+    mirror_check: bool = False  # sampler.right_handed; the published sampler has none
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Config:
@@ -48,6 +49,8 @@ class Config:
                 value = Depth(**{k: _size(f"{key}.{k}", v) for k, v in dict(value).items()})
             elif kinds[key] == "int":
                 value = _size(key, value)
+            elif kinds[key] == "bool" and not isinstance(value, bool):
+                raise ValueError(f"{key} is {value!r}, not true or false")
             made[key] = value
         if made.get("target_atoms", "all") not in ("all", "backbone"):
             raise ValueError(f"target_atoms is {made['target_atoms']!r}, not all or backbone")
