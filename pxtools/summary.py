@@ -39,7 +39,7 @@ def summary_csv(run: RunDir) -> Path:
 def update(run: RunDir, samples: set[int] | None, quiet: bool) -> list[Row]:
     """Score the run's designs that have no row yet (of `samples`, None: all); all its rows."""
     digest = _identity(run)
-    rows = _read(run, digest)
+    rows = read_rows(run, digest)
     designs = _samples(run)
     wanted = sorted(designs if samples is None else samples & designs)
     missing = [sample for sample in wanted if _name(run, sample) not in rows]
@@ -54,7 +54,7 @@ def update(run: RunDir, samples: set[int] | None, quiet: bool) -> list[Row]:
         if not quiet and (count % LINE_EVERY_FILES == 0 or count == len(missing)):
             say(f"  Scoring designs: {count}/{len(wanted)} (skipped {len(wanted) - len(missing)})")
     if any(row["rank"] is None for row in rows.values()):
-        rows = _read(run, digest) | rows  # another process may have added some
+        rows = read_rows(run, digest) | rows  # another process may have added some
         known = {_name(run, sample): sample for sample in designs}
         others = [known[name] for name in rows if name in known and name not in binders]
         for sample, text in _texts(run, sorted(others)):
@@ -189,7 +189,7 @@ def _line(row: Row) -> str:
     return out.getvalue()
 
 
-def _read(run: RunDir, digest: str) -> dict[str, Row]:
+def read_rows(run: RunDir, digest: str) -> dict[str, Row]:
     """The rows that are whole and of this run, by design."""
     try:
         text = summary_csv(run).read_bytes().decode(errors="replace")
@@ -197,16 +197,18 @@ def _read(run: RunDir, digest: str) -> dict[str, Row]:
         return {}
     except OSError as error:
         raise InputError(f"{summary_csv(run)}: cannot read: {error.strerror}") from None
-    whole = text[: text.rfind("\n") + 1]  # a killed process may leave half a line
-    lines = csv.DictReader(io.StringIO(whole.replace("\0", "?")))
+    header, *lines = text.split("\n")[:-1] or [""]  # a killed process may leave half a line
+    if header != ",".join(FIELDS):
+        return {}
     rows = [row for row in map(_parsed, lines) if row and row["run"] == digest]
     return {row["design"]: row for row in rows}
 
 
-def _parsed(fields: dict[str, Any]) -> Row | None:
+def _parsed(line: str) -> Row | None:
     try:
-        return {name: _value(name, fields[name]) for name in FIELDS}
-    except (KeyError, TypeError, ValueError):
+        (fields,) = csv.reader([line])
+        return {name: _value(name, text) for name, text in zip(FIELDS, fields, strict=True)}
+    except (csv.Error, ValueError):
         return None
 
 
@@ -216,7 +218,7 @@ def _value(name: str, text: str) -> Any:
     if text == "" and name in ("rank", "cluster", "hotspots_contacted", "target_rmsd"):
         return None
     value = int(text) if name in WHOLE else float(text)
-    if not math.isfinite(value):
+    if not math.isfinite(value) or (name == "rg_expected" and value <= 0):
         raise ValueError(name)
     return value
 

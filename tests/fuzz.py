@@ -28,6 +28,9 @@ from pxtools.config import Config
 from pxtools.design import prepare
 from pxtools.models import ModelFile, load_network, read_model
 from pxtools.run import RunDir, read_run
+from pxtools.score import best_first, read_complex, score
+from pxtools.summary import as_csv, in_words
+from pxtools.summary import read_rows as read_rows_of
 from pxtools.target import read_target
 from pxtools.task import read_tasks
 from pxtools.words import DamagedError, InputError
@@ -128,11 +131,24 @@ def read_chunk_bytes(data: bytes) -> None:
     for candidate in (data, body + sha256(body).digest()):
         try:
             chunk = unpack_chunk(candidate)
-            if "task" in chunk.run and chunk.run["task"]["name"] == "bpti":
+            if "task" in chunk.run and chunk.run["task"].get("name") == "bpti":
                 cif_writer(chunk, True)
         except DamagedError:
             pass
     seal({})
+
+
+def summary_text() -> bytes:
+    row = score(read_complex("x", complex_text()))
+    rows = [{"design": f"x_sample_{i}", **row, "rank": i, "run": "r"} for i in range(1, 4)]
+    return as_csv(rows).encode()
+
+
+def complex_text() -> bytes:
+    """The first 25 residues of both chains of 1HVR."""
+    lines = gzip.decompress((STRUCTURES / "1HVR.pdb.gz").read_bytes()).splitlines(keepends=True)
+    atoms = [line for line in lines if line.startswith(b"ATOM") and int(line[22:26]) <= 25]
+    return b"".join([*atoms, b"END\n"])
 
 
 def kinds(folder: Path) -> dict[str, tuple[bytes, Callable[[bytes], None]]]:
@@ -147,6 +163,11 @@ def kinds(folder: Path) -> dict[str, tuple[bytes, Callable[[bytes], None]]]:
     def read_record(data: bytes) -> None:
         run.run_json.write_bytes(data)
         read_run(run)
+
+    def read_rows(data: bytes) -> None:
+        (folder / "summary.csv").write_bytes(data)
+        rows = read_rows_of(run, "r")
+        in_words("x", sorted(rows.values(), key=best_first), 5)
 
     def read_weights(data: bytes) -> None:
         path = folder / "x.safetensors"
@@ -170,6 +191,8 @@ def kinds(folder: Path) -> dict[str, tuple[bytes, Callable[[bytes], None]]]:
         "structure.cif": structure_reader(folder, "5PTI.cif.gz", ".cif"),
         "structure.pdb": structure_reader(folder, "1HVR.pdb.gz", ".pdb"),
         "chunk": (a_chunk(folder), read_chunk_bytes),
+        "complex.pdb": (complex_text(), lambda data: score(read_complex("x", data)) and None),
+        "summary.csv": (summary_text(), read_rows),
         "run.json": (json.dumps(record).encode(), read_record),
         # the head of a large file is where mutations matter
         "weights": (

@@ -17,9 +17,13 @@ import torch
 from data import Chains, case
 from model import PXDesignD, open_gates
 
+from pxtools.backbone import CB_OF_IDEAL
+from pxtools.residues import DESIGN_RESTYPE
+
 # binder residues, target residues, structures a step, weight
 SIZES = [(40, 24, 4, 2), (48, 32, 3, 3), (40, 56, 2, 4), (60, 48, 2, 2), (48, 80, 1, 3)]
 LEVELS = 16
+RADII = [1.55, 1.70, 1.70, 1.52]  # Å, of N, CA, C, O
 BANDS = ((0, 1), (1, 6), (6, 25), (25, 1e9))
 
 
@@ -75,8 +79,37 @@ def loss_of(model, f, g):
     # at high noise the fold's handedness is decided, at errors that this weight hardly sees
     weight = weight.maximum(0.03 / (1 + (sigma / 30) ** 2))
     loss = (weight * mse).mean() + smooth_lddt(out, turned, f["is_ca"]).mean()
-    loss = loss + (weight / (1 + (sigma / 2) ** 2) * local_error(out, turned, f)).mean()
+    near_done = weight / (1 + (sigma / 2) ** 2)
+    loss = loss + (near_done * local_error(out, turned, f)).mean()
+    loss = loss + (10 / (1 + (sigma / 3) ** 2) * clash(out, f)).mean()
     return loss, mse.detach().sqrt(), sigma
+
+
+def clash(x, f):
+    """Squared overlap, a binder residue, of the binder's backbone with itself and the target.
+
+    The target has its ideal CB atoms too; spheres may overlap by 0.6 Å.
+    """
+    n_target = int((f["columns"][0, :, DESIGN_RESTYPE] == 0).sum())
+    residues = x[:, :, : 4 * (f["columns"].shape[1])].unflatten(2, (-1, 4))
+    target, binder = residues[:, :, :n_target], residues[:, :, n_target:]
+    b, c = target[..., 1, :] - target[..., 0, :], target[..., 2, :] - target[..., 1, :]
+    u, v, w = CB_OF_IDEAL
+    cb = u * torch.linalg.cross(b, c) + v * b + w * c + target[..., 1, :]
+    n = binder.shape[2]
+    index = torch.arange(n).repeat_interleave(4)
+    own = torch.tensor(RADII).repeat(n)
+    others = torch.cat([torch.tensor(RADII).repeat(n_target), torch.full((n_target,), RADII[1])])
+    a, t = binder.flatten(2, 3), torch.cat([target.flatten(2, 3), cb], 2)
+    outside = overlap(a, t, own, others).sum((-1, -2))
+    apart = (index[:, None] - index).abs() >= 2
+    return (outside + (overlap(a, a, own, own) * apart).sum((-1, -2)) / 2) / n
+
+
+def overlap(a, b, a_radii, b_radii):
+    square = (a**2).sum(-1)[..., None] + (b**2).sum(-1)[..., None, :] - 2 * a @ b.transpose(-1, -2)
+    limit = a_radii[:, None] + b_radii - 0.6
+    return torch.relu(limit - square.clamp(min=0.01).sqrt()) ** 2
 
 
 def local_error(x, truth, f):
