@@ -229,8 +229,8 @@ def in_words(title: str, rows: list[Row], top: int) -> str:
         return f"{title}: no designs yet"
     sound = sum(not row["failed"] for row in rows)
     clusters = len({row["cluster"] for row in rows if row["cluster"]})
-    groups = f" in {clusters} cluster{'s'[clusters == 1 :]}" if clusters else ""
-    lines = [f"{title}: {len(rows)} designs{groups}, {sound} pass every check"]
+    groups = f" in {_counted(clusters, 'cluster')}" if clusters else ""
+    lines = [f"{title}: {_counted(len(rows), 'design')}{groups}; pass every check: {sound}"]
     failed = {name: sum(name in row["failed"].split() for row in rows) for name in CHECKS}
     if any(failed.values()):
         lines.append("  fail    " + ", ".join(f"{k} {n}" for k, n in failed.items() if n))
@@ -242,6 +242,10 @@ def in_words(title: str, rows: list[Row], top: int) -> str:
         words = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         lines.append("  " + "  ".join(words).rstrip())
     return "\n".join(lines)
+
+
+def _counted(n: int, word: str) -> str:
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
 def _medians(rows: list[Row]) -> str:

@@ -328,6 +328,7 @@ def test_just_reads_settings_before_and_after_the_recipe(tmp_path):
         assert done.returncode == 0, done.stderr
         assert list((tmp_path / f"r {i}").rglob("SUCCESS_FILE"))
         assert "✓ Saved all 1 samples" in done.stderr
+        assert "bpti seed_12345: 1 design in 1 cluster; pass every check: " in done.stdout
     wrong = subprocess.run(
         [JUST, "--justfile", root / "justfile", "pipeline", "extended"],
         capture_output=True,
