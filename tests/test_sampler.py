@@ -2,8 +2,16 @@
 
 import mlx.core as mx
 import numpy as np
+import pytest
 from conftest import load
-from test_denoiser import assert_close, features, tiny  # noqa: F401  (fixtures)
+from test_denoiser import (  # noqa: F401  (fixtures)
+    as_on_a_gpu,
+    assert_close,
+    features,
+    needs_compiler,
+    tiny,
+    tiny_network,
+)
 
 from pxtools.features import random_rotations
 from pxtools.sampler import (
@@ -23,18 +31,39 @@ def test_noise_levels():
     np.testing.assert_allclose(Schedule(400).levels(), recorded["noise_schedule_400"], rtol=1e-5)
 
 
-def test_the_recorded_run(tiny):  # noqa: F811
-    model, condition = tiny
+def sampled(model, condition, n_steps: int) -> mx.array:
+    """The first steps of the recorded run, with its random numbers."""
     recorded = load("tiny/sampler_bpti.npz")
     schedule = Schedule(20)
     levels = schedule.levels()
     x = mx.array(recorded["x_init"]) * levels[0]
-    for i in range(20):
+    for i in range(n_steps):
         draws = Draws(*(mx.array(recorded[k][i]) for k in ("rotation", "translation", "noise")))
         x = diffusion_step(
             lambda x, sigma: model.denoise(x, sigma, condition), x, i, schedule, levels, draws
         )
-    assert_close(x, recorded["x_final"], 1e-3)
+    return x
+
+
+def test_the_recorded_run(tiny):  # noqa: F811
+    assert_close(sampled(*tiny, 20), load("tiny/sampler_bpti.npz")["x_final"], 1e-3)
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype, tolerance", [(mx.float16, 3e-4), (mx.bfloat16, 1e-3)])
+def test_designs_of_reduced_precision_begin_alike(
+    tiny,  # noqa: F811
+    features,  # noqa: F811
+    as_on_a_gpu,  # noqa: F811
+    dtype,
+    tolerance,
+):
+    """Ten steps of 20, down to a noise level of 56 Å."""
+    wanted = np.array(sampled(*tiny, 10))
+    model = tiny_network()
+    model.reduce_precision(dtype)
+    condition = model.condition(features, load("features/bpti.npz")["ref_pos"])
+    assert_close(sampled(model, condition, 10), wanted, tolerance)
 
 
 def test_a_sample_draws_the_same_whatever_its_chunk():
