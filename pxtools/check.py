@@ -13,7 +13,7 @@ from pxtools.backbone import distances, expected_radius
 from pxtools.design import Design, prepare
 from pxtools.features import chain_name
 from pxtools.models import ModelFile
-from pxtools.score import RADII
+from pxtools.residues import RADII
 from pxtools.target import (
     Polymer,
     TargetChain,

@@ -16,6 +16,7 @@ RESTYPE = {name: i for i, name in enumerate(AMINO_ACIDS)}
 DESIGN_RESTYPE = 32
 N_RESTYPES = 36
 BACKBONE = ("N", "CA", "C", "O")
+RADII = {"C": 1.70, "N": 1.55, "O": 1.52, "S": 1.80}  # Å, van der Waals; Bondi 1964
 _ONE_LETTER = dict(zip("ARNDCQEGHILKMFPSTWYV", AMINO_ACIDS, strict=True))
 
 

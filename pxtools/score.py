@@ -14,12 +14,11 @@ import gemmi
 import numpy as np
 
 from pxtools import backbone
-from pxtools.residues import BACKBONE, parent_of
+from pxtools.residues import BACKBONE, RADII, parent_of
 from pxtools.target import Polymer, best_conformer, parse_structure, protein_chains
 from pxtools.words import InputError
 
 CONTACT = 8.0  # Å between CB atoms
-RADII = {"C": 1.70, "N": 1.55, "O": 1.52, "S": 1.80}  # Å, Bondi 1964
 RIGID = (*BACKBONE, "CB", "OXT")
 OVERLAP = 0.8  # Å that van der Waals spheres may overlap: 95 % of natural complexes do not reach it
 

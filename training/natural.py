@@ -9,8 +9,8 @@ import numpy as np
 from data import Pairs
 
 from pxtools.backbone import ideal_cb
-from pxtools.residues import BACKBONE
-from pxtools.score import CHECKS, RADII, Complex, score
+from pxtools.residues import BACKBONE, RADII
+from pxtools.score import CHECKS, Complex, score
 
 COLUMNS = ("bonds_off", "angles_off", "ca_steps_off", "chirality_off")
 COLUMNS = (*COLUMNS, "clashes_inside", "clashes_target", "helix", "strand", "contacts")

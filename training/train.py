@@ -81,7 +81,7 @@ def loss_of(model, f, g):
     loss = (weight * mse).mean() + smooth_lddt(out, turned, f["is_ca"]).mean()
     near_done = weight / (1 + (sigma / 2) ** 2)
     loss = loss + (near_done * local_error(out, turned, f)).mean()
-    loss = loss + (10 / (1 + (sigma / 3) ** 2) * clash(out, f)).mean()
+    loss = loss + (10 * torch.exp(-((sigma / 2) ** 2)) * clash(out, f)).mean()
     return loss, mse.detach().sqrt(), sigma
 
 
