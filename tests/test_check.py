@@ -137,16 +137,16 @@ def test_ranges():
 def test_the_cropped_target_is_written(tmp_path, task_file):
     done = run("px-target", "-i", task_file(fixture_task("tcr_gaps")), "-o", tmp_path, "-m", TINY)
     assert done.returncode == 0, done.stderr
-    written = gemmi.read_structure(str(tmp_path / "tcr_gaps_target.cif"))
+    written = gemmi.read_structure(str(tmp_path / "tcr_gaps_parsed_target.cif"))
     assert [chain.name for chain in written[0]] == ["A0", "B0"]
     inside = [*range(1, 61), *range(80, 127), *range(131, 151), *range(190, 198)]
     assert [r.seqid.num for r in written[0]["A0"]] == inside
     source = gemmi.read_structure(str(STRUCTURES / "1BD2.cif.gz"))
     original = source[0]["D"][0]["CA"][0].pos
     assert written[0]["A0"][0]["CA"][0].pos.dist(original) < 1e-3
-    script = (tmp_path / "tcr_gaps_target.pml").read_text()
+    script = (tmp_path / "tcr_gaps_parsed_target.pml").read_text()
     assert "(chain A0 and resi 28) or (chain A0 and resi 30)" in script
-    assert json.dumps(str(tmp_path / "tcr_gaps_target.cif")) in script
+    assert json.dumps(str(tmp_path / "tcr_gaps_parsed_target.cif")) in script
 
 
 WRONG = {
@@ -168,3 +168,15 @@ def test_a_wrong_task_is_one_line(tmp_path, task_file, change, field):
     assert done.returncode == 2 and done.stdout == ""
     assert len(done.stderr.splitlines()) == 1 and field in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_the_published_commands_do_the_same(tmp_path, task_file):
+    path = task_file(fixture_task("bpti"))
+    checked = run("pxdesign", "check-input", "--yaml", path)
+    assert checked.returncode == 0 and "LYS 15, ARG 17, ILE 19" in checked.stdout
+    parsed = run("pxdesign", "parse-target", "--yaml", path, "-o", tmp_path / "look")
+    assert parsed.stdout == checked.stdout
+    assert sorted(p.name for p in (tmp_path / "look").iterdir()) == [
+        "bpti_parsed_target.cif",
+        "bpti_parsed_target.pml",
+    ]

@@ -1,11 +1,11 @@
 """pxdesign: the published pipeline's front command; its words start these tools.
 
-pxdesign pipeline OPTIONS      px-sample OPTIONS | px-write-cif
-pxdesign sample OPTIONS        px-sample OPTIONS
-pxdesign status DIR            px-status DIR
-pxdesign check-input OPTIONS   px-target OPTIONS
-pxdesign parse-target OPTIONS  px-target OPTIONS
-pxdesign score DIR             px-score DIR
+pxdesign pipeline OPTIONS               px-sample OPTIONS | px-write-cif; so is pxdesign infer
+pxdesign sample OPTIONS                 px-sample OPTIONS
+pxdesign status DIR                     px-status DIR
+pxdesign check-input --yaml FILE        px-target -i FILE
+pxdesign parse-target --yaml FILE -o D  px-target -i FILE -o D
+pxdesign score DIR                      px-score DIR
 """
 
 import signal
@@ -20,7 +20,7 @@ TOOLS = {
     "parse-target": "target",
     "score": "score",
 }
-COMMANDS = ",".join(["pipeline", *TOOLS])
+COMMANDS = ",".join(["pipeline", "infer", *TOOLS])
 USAGE = f"""usage: pxdesign {{{COMMANDS}}} ...
 
 {(__doc__ or "").split(chr(10), 2)[2].rstrip()}
@@ -31,10 +31,11 @@ Options of pipeline are those of px-sample (px-sample --help); --no_align goes t
 
 def main() -> None:
     words = sys.argv[1:]
-    if words[:1] == ["pipeline"]:
+    if words and words[0] in ("pipeline", "infer"):
         sys.exit(pipeline(words[1:]))
     if words and words[0] in TOOLS:
-        sys.exit(subprocess.call([*tool(TOOLS[words[0]]), *words[1:]]))
+        given = ["-i" if word == "--yaml" else word for word in words[1:]]
+        sys.exit(subprocess.call([*tool(TOOLS[words[0]]), *given]))
     asked = bool({"-h", "--help"} & set(words))
     print(USAGE, file=sys.stdout if asked else sys.stderr, end="")
     sys.exit(0 if asked else 2)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from pxtools.run import RunDir
 
 EXIT_FAILED_SAMPLES = 3
-DTYPES = ("float32", "bfloat16", "float16")
+# the published pipeline's names and the usual ones
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
 @arg("-i", "--input-json-path", help="design tasks, JSON or YAML (- for stdin)")
@@ -32,7 +33,11 @@ DTYPES = ("float32", "bfloat16", "float16")
 @arg("--seeds", help="one run for each, such as 123,456; default: those begun, else 12345")
 @arg("-m", "--model", help="name, folder or .safetensors file")
 @arg("--device", choices=["cpu", "gpu"], help="default: the GPU where MLX has one")
-@arg("--dtype", choices=DTYPES, help="precision of the network's products; else float32")
+@arg(
+    "--dtype",
+    choices=[*DTYPES.values(), *DTYPES],
+    help="precision of the network's products; else float32",
+)
 @arg("-w", "--workers", type=int, help="samples computed at once on the CPU; default: its cores")
 @arg("--eta-type", help="step scale schedule")
 @arg("--eta-min", type=float, help="its first value")
@@ -94,6 +99,7 @@ def sample(
     from pxtools.target import read_target
     from pxtools.task import read_tasks
 
+    dtype = DTYPES.get(dtype, dtype)
     wanted = settings(preset, **numbers)
     given_seeds = parse_seeds(seeds)
     tasks = read_tasks(input_json_path)

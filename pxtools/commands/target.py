@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @arg("-i", "--input-json-path", help="design tasks, JSON or YAML (- for stdin)")
-@arg("-o", "--dump-dir", help="also write NAME_target.cif and NAME_target.pml for PyMOL there")
+@arg("-o", "--dump-dir", help="also write NAME_parsed_target.cif and .pml (for PyMOL) there")
 @arg("-m", "--model", help="name, folder or .safetensors file")
 def px_target(
     *, input_json_path: str, dump_dir: str | None = None, model: str | None = None
@@ -42,7 +42,7 @@ def _write(checked: Check, folder: Path) -> None:
     from pxtools.run import write_atomically
 
     name = checked.task.name
-    cif, script = folder / f"{name}_target.cif", folder / f"{name}_target.pml"
+    cif, script = folder / f"{name}_parsed_target.cif", folder / f"{name}_parsed_target.pml"
     folder.mkdir(parents=True, exist_ok=True)
     atoms = featurize(checked.target, 1).atoms.deposited()
     write_atomically(cif, target_cif(atoms, checked.design.sequences, name))
