@@ -3,6 +3,10 @@
 import csv
 import gzip
 import json
+import re
+import signal
+import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +22,7 @@ from pxtools.features import random_rotations
 from pxtools.run import RunDir
 from pxtools.score import CHECKS, COLUMNS, Complex, best_first, read_complex, score
 from pxtools.summary import CLUSTER_RMSD, FIELDS, chunk_texts, rank
-from tools import run, small_run
+from tools import command, environment, run, small_run
 
 DSSP = json.loads((DATA / "dssp.json").read_text())
 
@@ -322,3 +326,24 @@ def test_a_folder_without_runs_is_refused(tmp_path):
     (tmp_path / "x").write_text("x")
     assert run("px-score", tmp_path).returncode == 2
     assert run("px-score", tmp_path / "nothing").returncode == 2
+
+
+def test_killed_and_interrupted_scoring_goes_on(tmp_path):
+    words, path = small_run(tmp_path, n=60, chunk=30, steps=2)
+    assert run("px-sample", *words).returncode == 0
+    table = path / "summary.csv"
+    assert run("px-score", path).returncode == 0
+    whole = table.read_bytes()
+    for stop, code in ((signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        table.unlink()
+        scoring = subprocess.Popen(
+            command("px-score", path), env=environment(), stdout=-3, stderr=-3, text=True
+        )
+        while not (table.exists() and table.read_bytes().count(b"\n") > 5):
+            time.sleep(0.002)
+        scoring.send_signal(stop)
+        assert scoring.wait(60) == code
+        assert 5 < table.read_bytes().count(b"\n") < 61
+        resumed = run("px-score", path)
+        assert re.search(r"Scoring designs: \d+/60 \(skipped [1-9]\d*\)", resumed.stderr)
+        assert table.read_bytes() == whole
