@@ -13,6 +13,7 @@ import numpy as np
 
 from pxtools.chunk import Chunk, read_chunk
 from pxtools.cif import cif_writer, read_cif
+from pxtools.contents import refuse_links
 from pxtools.interrupt import uninterrupted
 from pxtools.run import INFORMATIVE, RunDir, flattened, read_run, write_atomically
 from pxtools.score import CHECKS, COLUMNS, Row, best_first, read_complex, score
@@ -38,6 +39,7 @@ def summary_csv(run: RunDir) -> Path:
 
 def update(run: RunDir, samples: set[int] | None, quiet: bool) -> list[Row]:
     """Score the run's designs that have no row yet (of `samples`, None: all); all its rows."""
+    refuse_links(run)
     digest = _identity(run)
     rows = read_rows(run, digest)
     designs = _samples(run)

@@ -347,3 +347,19 @@ def test_killed_and_interrupted_scoring_goes_on(tmp_path):
         resumed = run("px-score", path)
         assert re.search(r"Scoring designs: \d+/60 \(skipped [1-9]\d*\)", resumed.stderr)
         assert table.read_bytes() == whole
+
+
+def test_links_are_not_written_through(a_run, tmp_path):
+    _, path = a_run
+    (tmp_path / "bpti").mkdir()
+    (tmp_path / "bpti" / "seed_7").symlink_to(path)
+    done = run("px-score", tmp_path / "bpti")
+    assert done.returncode == 2 and "found a link" in done.stderr
+    run("px-score", path)
+    elsewhere = tmp_path / "precious"
+    elsewhere.write_text("mine")
+    (path / "summary.csv").unlink()
+    (path / "summary.csv").symlink_to(elsewhere)
+    assert run("px-score", path).returncode == 0
+    assert elsewhere.read_text() == "mine" and len(rows_of(path)) == 5
+    assert not (path / "summary.csv").is_symlink()
