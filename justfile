@@ -17,7 +17,7 @@ device := ""
 root := justfile_directory()
 export PATH := root / "bin:" + env("PATH")
 export PX_VARIABLES := "preset=" + preset + "\ninput_json_path=" + input_json_path + "\ndump_dir=" + dump_dir + "\nseeds=" + seeds + "\nN_sample=" + N_sample + "\nN_step=" + N_step + "\nsample_diffusion_chunk_size=" + sample_diffusion_chunk_size + "\nmodel=" + model + "\ndevice=" + device
-export PX_EXAMPLE := root / "examples/pmhc.yaml"
+export PX_EXAMPLE := root / "examples/bpti.yaml"
 
 # show the recipes
 default:

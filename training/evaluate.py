@@ -31,6 +31,7 @@ BOUND = {
         lambda r: r["clashes_inside"] + r["clashes_target"] + r["clashes_sidechain"] == 0,
         ">= 80 %",
     ),
+    "designs without a clash inside": (lambda r: r["clashes_inside"] == 0, ""),
     "designs without a clash with the target": (
         lambda r: r["clashes_target"] + r["clashes_sidechain"] == 0,
         "",
