@@ -1,0 +1,29 @@
+"""Make the embedded model of trained weights, in float16, its configuration in the file.
+
+python training/export.py training/run pxtools/data/nano.safetensors
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+PROVENANCE = (
+    "demonstration model: PXDesign-d made small, trained for some hours on two CPU cores "
+    "on wwPDB backbones (docs/nano.md)"
+)
+
+
+def main():
+    run, target = map(Path, sys.argv[1:])
+    config = json.loads((run / "config.json").read_text()) | {"mirror_check": True}
+    weights = {k: w.to(torch.float16) for k, w in load_file(run / "best.safetensors").items()}
+    metadata = {"config": json.dumps(config), "name": target.stem, "provenance": PROVENANCE}
+    save_file(weights, target, metadata=metadata)
+    target.chmod(0o644)
+
+
+if __name__ == "__main__":
+    main()
