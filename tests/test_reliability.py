@@ -192,7 +192,7 @@ def test_a_sample_that_becomes_nan_is_reported_and_the_rest_kept(reference, tmp_
     words, folder = small_run(tmp_path, n=4, chunk=2, steps=5)
     options = dict.fromkeys(["preset", "seeds", "device", "workers"])
     options |= {"input_json_path": str(words[1]), "dump_dir": str(words[3]), "model": words[5]}
-    options |= {"seeds": "7", "quiet": True, "N_sample": 4, "N_step": 5}
+    options |= {"seeds": "7", "quiet": True, "N_sample": 4, "N_step": 5, "dtype": "float32"}
     options["sample_diffusion_chunk_size"] = 2
     calls = []
     denoise = PXDesignD.denoise
