@@ -4,7 +4,14 @@ import hashlib
 
 import numpy as np
 
-from pxtools.backbone import LOOP, expected_radius, radius_of_gyration, secondary_structure
+from pxtools.backbone import (
+    HELIX,
+    STRAND,
+    expected_radius,
+    ideal_cb,
+    radius_of_gyration,
+    secondary_structure,
+)
 from pxtools.features import featurize, one_hot, randomly_placed
 from pxtools.residues import AMINO_ACIDS, residue_types
 from pxtools.target import TargetChain, TargetResidue
@@ -12,6 +19,8 @@ from pxtools.target import TargetChain, TargetResidue
 LETTERS = dict(zip("ARNDCQEGHILKMFPSTWYV", AMINO_ACIDS, strict=True))
 CONTACT = 8.0  # Å
 STRUCTURED = 0.6  # of a binder's residues are helix or strand
+STRANDED = 0.5  # of training's tries take only binders with strands: models neglect them
+STRANDS = 0.25  # of a binder's residues, then
 PAIRS_SHARE = 0.25  # of the cases are cut from complexes
 COMPACT = 1.2  # radius of gyration of a binder, relative to a globular chain's
 
@@ -28,6 +37,7 @@ class Chains:
         self.__dict__.update(data)
         self.picks = [i for i, c in enumerate(data["cluster40"]) if is_held_out(c) == held_out]
         self.pairs = pairs and Pairs(pairs)
+        self.stranded = 0 if held_out else STRANDED
 
     def get(self, i):
         rows = slice(self.offset[i], self.offset[i + 1])
@@ -55,32 +65,26 @@ def is_held_out(cluster):
     return int(hashlib.sha256(str(cluster).encode()).hexdigest(), 16) % 50 == 0
 
 
-def pseudo_cb(xyz):
-    """CB of an ideal residue from N, CA, C: (n, 4, 3) -> (n, 3)."""
-    b, c = xyz[:, 1] - xyz[:, 0], xyz[:, 2] - xyz[:, 1]
-    a = np.cross(b, c)
-    return -0.58273431 * a + 0.56802827 * b - 0.54067466 * c + xyz[:, 1]
-
-
 def cut(chains, rng, n_binder, n_target):
     """A random case: binder coordinates, target residues and their hotspots; None if unfit."""
     if chains.pairs and rng.random() < PAIRS_SHARE:
-        return cut_pair(chains.pairs, rng, n_binder, n_target)
+        return cut_pair(chains, rng, n_binder, n_target)
     xyz, seq, dssp = chains.get(chains.picks[rng.integers(len(chains.picks))])
     n = len(xyz)
     if n < n_binder + n_target + 6:
         return None
     start = int(rng.integers(n - n_binder + 1))
     binder = slice(start, start + n_binder)
-    if np.isin(dssp[binder], [b"H", b"E", b"G"]).mean() < STRUCTURED:
+    if not is_wanted(chains, rng, np.isin(dssp[binder], [b"H", b"G"]), dssp[binder] == b"E"):
         return None
     far = np.ones(n, bool)
     far[max(0, start - 3) : start + n_binder + 3] = False
     return around(xyz, seq, np.arange(n) + 1, binder, far, rng, n_target)
 
 
-def cut_pair(pairs, rng, n_binder, n_target):
+def cut_pair(chains, rng, n_binder, n_target):
     """The same from a complex: a stretch of one chain, and the other chain."""
+    pairs = chains.pairs
     xyz, seq, numbers, n_first = pairs.get(pairs.picks[rng.integers(len(pairs.picks))])
     in_first = np.arange(len(xyz)) < n_first
     own = in_first if rng.random() < 0.5 else ~in_first
@@ -94,9 +98,15 @@ def cut_pair(pairs, rng, n_binder, n_target):
         return None
     segment = xyz[binder].astype(float)
     fold = secondary_structure(segment, np.arange(n_binder) > 0, np.ones(n_binder, bool))
-    if (fold != LOOP).mean() < STRUCTURED:
+    if not is_wanted(chains, rng, fold == HELIX, fold == STRAND):
         return None
     return around(xyz, seq, numbers, binder, ~own, rng, n_target)
+
+
+def is_wanted(chains, rng, helix, strand):
+    """Whether enough of a binder is helix or strand."""
+    strands = STRANDS if chains.stranded and rng.random() < chains.stranded else 0
+    return strand.mean() >= strands and (helix | strand).mean() >= STRUCTURED
 
 
 def around(xyz, seq, numbers, binder, eligible, rng, n_target):
@@ -127,7 +137,7 @@ def residue(xyz, letter, number, is_hotspot):
     for k, atom in enumerate(("N", "CA", "C", "O")):
         full[names.index(atom)] = xyz[k]
     if "CB" in names:
-        full[names.index("CB")] = pseudo_cb(xyz[None])[0]
+        full[names.index("CB")] = ideal_cb(xyz[None])[0]
     return TargetResidue(name, (number, ""), number, full, is_hotspot)
 
 

@@ -22,7 +22,9 @@ from pxtools.residues import DESIGN_RESTYPE
 
 # binder residues, target residues, structures a step, weight
 SIZES = [(40, 24, 4, 2), (48, 32, 3, 3), (40, 56, 2, 4), (60, 48, 2, 2), (48, 80, 1, 3)]
+SIZES += [(32, 48, 2, 1), (72, 64, 1, 2), (64, 112, 1, 1)]
 LEVELS = 16
+TOKEN_BLOCKS = "diffusion_module.diffusion_transformer.blocks."
 RADII = [1.55, 1.70, 1.70, 1.52]  # Å, of N, CA, C, O
 BANDS = ((0, 1), (1, 6), (6, 25), (25, 1e9))
 
@@ -81,35 +83,36 @@ def loss_of(model, f, g):
     loss = (weight * mse).mean() + smooth_lddt(out, turned, f["is_ca"]).mean()
     near_done = weight / (1 + (sigma / 2) ** 2)
     loss = loss + (near_done * local_error(out, turned, f)).mean()
-    loss = loss + (20 * torch.exp(-((sigma / 2) ** 2)) * clash(out, f)).mean()
+    loss = loss + (20 * torch.exp(-((sigma / 3) ** 2)) * clash(out, turned, f)).mean()
     return loss, mse.detach().sqrt(), sigma
 
 
-def clash(x, f):
+def clash(x, truth, f):
     """Squared overlap, a binder residue, of the binder's backbone with itself and the target.
 
-    The target has its ideal CB atoms too. Spheres may overlap by 0.6 Å inside the binder, by
-    0.3 with the target: the deposited one, superposed, is never just where the sampled one is.
+    The target is the deposited one, superposed as px-write-cif does it, with its ideal CB atoms.
+    Spheres may overlap by 0.6 Å: px-score tolerates 0.8.
     """
+    n_tokens = f["columns"].shape[1]
     n_target = int((f["columns"][0, :, DESIGN_RESTYPE] == 0).sum())
-    residues = x[:, :, : 4 * (f["columns"].shape[1])].unflatten(2, (-1, 4))
-    target, binder = residues[:, :, :n_target], residues[:, :, n_target:]
+    of_target = slice(4 * n_target)
+    target = aligned(truth[:, :, of_target], x[:, :, of_target]).unflatten(2, (-1, 4))
+    binder = x[:, :, 4 * n_target : 4 * n_tokens]
     b, c = target[..., 1, :] - target[..., 0, :], target[..., 2, :] - target[..., 1, :]
     u, v, w = CB_OF_IDEAL
     cb = u * torch.linalg.cross(b, c) + v * b + w * c + target[..., 1, :]
-    n = binder.shape[2]
+    n = n_tokens - n_target
     index = torch.arange(n).repeat_interleave(4)
     own = torch.tensor(RADII).repeat(n)
     others = torch.cat([torch.tensor(RADII).repeat(n_target), torch.full((n_target,), RADII[1])])
-    a, t = binder.flatten(2, 3), torch.cat([target.flatten(2, 3), cb], 2)
-    outside = overlap(a, t, own, others, 0.3).sum((-1, -2))
+    outside = overlap(binder, torch.cat([target.flatten(2, 3), cb], 2), own, others).sum((-1, -2))
     apart = (index[:, None] - index).abs() >= 2
-    return (outside + (overlap(a, a, own, own, 0.6) * apart).sum((-1, -2)) / 2) / n
+    return (outside + (overlap(binder, binder, own, own) * apart).sum((-1, -2)) / 2) / n
 
 
-def overlap(a, b, a_radii, b_radii, tolerated):
+def overlap(a, b, a_radii, b_radii):
     square = (a**2).sum(-1)[..., None] + (b**2).sum(-1)[..., None, :] - 2 * a @ b.transpose(-1, -2)
-    limit = a_radii[:, None] + b_radii - tolerated
+    limit = a_radii[:, None] + b_radii - 0.6
     return torch.relu(limit - square.clamp(min=0.01).sqrt()) ** 2
 
 
@@ -161,6 +164,23 @@ def optimizers(model, lr):
     return opts
 
 
+def deepened(weights, model):
+    """The weights for a model of as many token blocks or more; new blocks first add nothing."""
+    n_blocks = model.cfg["transformer"]["n_blocks"]
+    n_old = len({k.split(".")[3] for k in weights if k.startswith(TOKEN_BLOCKS)})
+    of_old = {i * n_blocks // n_old: i for i in range(n_old)}
+    found = {k: w for k, w in weights.items() if not k.startswith(TOKEN_BLOCKS)}
+    for name, w in model.state_dict().items():
+        if name.startswith(TOKEN_BLOCKS):
+            block, rest = name.removeprefix(TOKEN_BLOCKS).split(".", 1)
+            if (i := of_old.get(int(block))) is not None:
+                found[name] = weights[f"{TOKEN_BLOCKS}{i}.{rest}"]
+            else:
+                last = rest.endswith(("linear_o.weight", "linear_nobias_b.weight"))
+                found[name] = torch.zeros_like(w) if last else w.clone()
+    return found
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     ap.add_argument("--data", required=True)
@@ -187,9 +207,8 @@ def main():
     if args.start:
         from safetensors.torch import load_file
 
-        weights = {k: w.float() for k, w in load_file(args.start).items()}
-        missing, unexpected = model.load_state_dict(weights, strict=False)
-        assert not unexpected and all("_s." in k for k in missing), (missing, unexpected)
+        weights = deepened(load_file(args.start), model)
+        model.load_state_dict({k: w.float() for k, w in weights.items()})
     ema.load_state_dict(model.state_dict())
     opts = optimizers(model, args.lr)
     step, seconds, best = 0, 0.0, float("inf")
