@@ -24,6 +24,7 @@ from pxtools.target import (
     read_polymers,
 )
 from pxtools.task import ChainPick, Task
+from pxtools.words import in_columns
 
 PROBE = 1.4  # Å, a water molecule
 SPHERE_POINTS = 200
@@ -63,7 +64,7 @@ def report(c: Check, model: ModelFile) -> str:
         f"size       {f.n_tokens} tokens, {len(f.atoms)} atoms, "
         f"about {memory(f.n_tokens, model):.1f} GB of memory on a CPU",
         "",
-        *_table([COLUMNS, *rows]),
+        *in_columns([COLUMNS, *rows]),
     ]
     return "\n".join(lines)
 
@@ -138,12 +139,6 @@ def ranges(numbers: Iterable[int]) -> str:
 
 def _number(number: tuple[int, str]) -> str:
     return f"{number[0]}{number[1]}"
-
-
-def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
 
 
 @dataclass(frozen=True)

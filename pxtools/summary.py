@@ -18,7 +18,7 @@ from pxtools.interrupt import uninterrupted
 from pxtools.run import INFORMATIVE, RunDir, flattened, read_run, write_atomically
 from pxtools.score import CHECKS, COLUMNS, Row, best_first, read_complex, score
 from pxtools.target import structure_text
-from pxtools.words import LINE_EVERY_FILES, DamagedError, InputError, say, warn
+from pxtools.words import LINE_EVERY_FILES, DamagedError, InputError, in_columns, say, warn
 
 FIELDS = (*COLUMNS, "run")
 TEXT = ("design", "failed", "run")
@@ -238,11 +238,8 @@ def in_words(title: str, rows: list[Row], top: int) -> str:
         lines.append("  fail    " + ", ".join(f"{k} {n}" for k, n in failed.items() if n))
     lines.append(f"  median  {_medians(rows)}")
     table = [[_shown(name, row[name]) for name in LISTED] for row in rows[:top]]
-    cells = [[name.upper() for name in LISTED], *table]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(LISTED))]
-    for line in cells if top else []:
-        words = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        lines.append("  " + "  ".join(words).rstrip())
+    if table:
+        lines += [f"  {line}" for line in in_columns([[n.upper() for n in LISTED], *table])]
     return "\n".join(lines)
 
 

@@ -1,6 +1,7 @@
 """What the tools say on stderr: errors, warnings, the documented progress lines, the live bar."""
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 RULE = "=" * 60
@@ -26,6 +27,13 @@ def shown(value: Any, limit: int = 120) -> str:
     text = value if isinstance(value, str) else repr(value)
     text = "".join(c if c.isprintable() else "?" for c in text)
     return (text if len(text) <= limit else text[: limit - 3] + "...") or "nothing"
+
+
+def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows of a table as lines, every column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
+    return [line.rstrip() for line in lines]
 
 
 def warn(text: str) -> None:

@@ -12,7 +12,7 @@ from argh import arg
 
 from pxtools import cli
 from pxtools.run import Lock, RunDir, find_runs, read_run
-from pxtools.words import DamagedError, InputError
+from pxtools.words import DamagedError, InputError, in_columns
 
 STATE_HEAD_BYTES = 4096
 COLUMNS = ("TASK", "SEED", "SAMPLES", "CHUNKS", "CIFS", "MODEL", "STATE", "RATE", "TIME LEFT")
@@ -135,10 +135,7 @@ def as_json(rows: list[dict[str, Any]]) -> str:
 def table(rows: list[dict[str, Any]]) -> str:
     if not rows:
         return "no runs yet"
-    cells = [COLUMNS, *map(_cells, rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(COLUMNS))]
-    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in cells)
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(in_columns([COLUMNS, *map(_cells, rows)]))
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
