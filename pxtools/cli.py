@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 import argh
@@ -28,6 +29,15 @@ def run(command: Callable[..., Any]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     sys.exit(0)
+
+
+def paths_from_stdin(otherwise: str) -> Iterator[Path]:
+    """The paths on stdin, one a line; at a terminal an InputError that says what to do instead."""
+    if sys.stdin.isatty():
+        raise InputError(otherwise)
+    for line in sys.stdin:
+        if line.strip():
+            yield Path(line.rstrip("\n"))
 
 
 def hyphenated(word: str) -> str:

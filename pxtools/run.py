@@ -40,6 +40,12 @@ class RunDir:
     def of(cls, dump_dir: str, name: str, seed: int) -> "RunDir":
         return cls(Path(dump_dir) / GLOBAL_RUN / name / f"seed_{seed}", name)
 
+    @classmethod
+    def around(cls, file: Path) -> "RunDir | None":
+        """The run that a file of chunks/ or predictions/ belongs to."""
+        folder = file.absolute().parent.parent
+        return cls(folder, folder.parent.name) if (folder / "run.json").is_file() else None
+
     @property
     def run_json(self) -> Path:
         return self.path / "run.json"

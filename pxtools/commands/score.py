@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,9 @@ def px_score(*paths: str, json: bool = False, top: int = 5, quiet: bool = False)
 
     if top < 0:
         raise InputError.of("--top", "number", "0 or more", top)
-    runs, files = _sorted_out(paths or tuple(_from_stdin()))
+    otherwise = "give results folders, chunk or structure files, or pipe their paths in"
+    given = map(Path, paths) if paths else cli.paths_from_stdin(otherwise)
+    runs, files = _sorted_out(given)
     everything: list[dict[str, Any]] = []
     for run, samples in runs.items():
         rows = update(run, samples, quiet)
@@ -50,21 +51,20 @@ def px_score(*paths: str, json: bool = False, top: int = 5, quiet: bool = False)
         print(as_csv(rows), end="")
 
 
-def _sorted_out(paths: tuple[str, ...]) -> tuple[dict[RunDir, set[int] | None], list[Path]]:
+def _sorted_out(paths: Iterable[Path]) -> tuple[dict[RunDir, set[int] | None], list[Path]]:
     """The runs that the paths name (with the samples asked for, None: all), and loose files."""
     from pxtools.run import RunDir, find_runs
 
     runs: dict[RunDir, set[int] | None] = {}
     files = []
-    for path in map(Path, paths):
+    for path in paths:
         if path.is_dir():
             runs |= dict.fromkeys(find_runs(path))
             continue
         if not path.is_file():
             raise InputError.of(path, "path", "a results folder, a chunk or a structure", "nothing")
-        folder = path.absolute().parent.parent
-        run = RunDir(folder, folder.parent.name)
-        if not (folder / "run.json").is_file():
+        run = RunDir.around(path)
+        if run is None:
             files.append(path)
         elif (samples := runs.get(run, set())) is not None:
             runs[run] = samples | _samples_in(run, path)
@@ -77,14 +77,6 @@ def _samples_in(run: RunDir, path: Path) -> set[int]:
     if path.name in cifs:
         return {cifs[path.name]}
     return set(in_chunks.get(path.name, []))
-
-
-def _from_stdin() -> Iterator[str]:
-    if sys.stdin.isatty():
-        raise InputError("give results folders, chunk or structure files, or pipe their paths in")
-    for line in sys.stdin:
-        if line.strip():
-            yield line.rstrip("\n")
 
 
 def _as_json(rows: list[dict[str, Any]]) -> str:

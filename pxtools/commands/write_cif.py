@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +38,8 @@ def px_write_cif(
     if input_json_path and not chunks:
         paths: Iterator[Path] = iter(_chunks_of(input_json_path, dump_dir, seeds))
     else:
-        paths = map(Path, chunks) if chunks else _from_stdin()
+        otherwise = "give chunk files, pipe their paths in, or use -i TASK -o DIR"
+        paths = map(Path, chunks) if chunks else cli.paths_from_stdin(otherwise)
     writers: dict[Path, Writer] = {}
     for path in paths:
         run = run_of(path)
@@ -54,22 +54,15 @@ def run_of(chunk: Path) -> RunDir:
     """The run directory that a chunk file lies in."""
     from pxtools.run import RunDir
 
-    folder = chunk.absolute().parent.parent
     if chunk.suffix != ".msgpack":
         raise InputError.of(chunk, "chunk", "a .msgpack chunk file of px-sample", chunk.name)
     if not chunk.is_file():
         raise InputError.of(chunk, "chunk", "an existing chunk file", "none")
-    if not (folder / "run.json").is_file():
+    run = RunDir.around(chunk)
+    if run is None:
+        folder = chunk.absolute().parent.parent
         raise InputError.of(chunk, "chunk", "a chunk file inside a run's chunks/ folder", folder)
-    return RunDir(folder, folder.parent.name)
-
-
-def _from_stdin() -> Iterator[Path]:
-    if sys.stdin.isatty():
-        raise InputError("give chunk files, pipe their paths in, or use -i TASK -o DIR")
-    for line in sys.stdin:
-        if line.strip():
-            yield Path(line.rstrip("\n"))
+    return run
 
 
 def _chunks_of(input_json_path: str, dump_dir: str, seeds: str | None) -> list[Path]:
