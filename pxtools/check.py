@@ -13,17 +13,17 @@ from pxtools.backbone import distances, expected_radius
 from pxtools.design import Design, prepare
 from pxtools.features import chain_name
 from pxtools.models import ModelFile
-from pxtools.residues import RADII
+from pxtools.residues import vdw_radius
 from pxtools.target import (
     Polymer,
     TargetChain,
     TargetResidue,
     author_number,
-    best_conformer,
+    heavy_atoms,
     pick_target,
     read_polymers,
 )
-from pxtools.task import ChainPick, Task
+from pxtools.task import ChainPick, Task, number_text
 from pxtools.words import in_columns
 
 PROBE = 1.4  # Å, a water molecule
@@ -88,7 +88,7 @@ def _row(c: Check, i: int) -> tuple[str, ...]:
     sites = {polymer.number(site): site for site in polymer.sites}
     kept = [sites[residue.number] for residue in chain.residues]
     changed = [
-        f"{site.name} {_number(r.number)} -> {r.name}"
+        f"{site.name} {number_text(r.number)} -> {r.name}"
         for site, r in zip(kept, chain.residues, strict=True)
         if site.name != r.name
     ]
@@ -107,8 +107,8 @@ def _row(c: Check, i: int) -> tuple[str, ...]:
 
 def _label(polymer: Polymer, sites: dict, residue: TargetResidue) -> str:
     author = author_number(sites[residue.number])
-    other = f" (author {_number(author)})" if author != residue.number else ""
-    return f"{residue.name} {_number(residue.number)}{other}"
+    other = f" (author {number_text(author)})" if author != residue.number else ""
+    return f"{residue.name} {number_text(residue.number)}{other}"
 
 
 def _unresolved(polymer: Polymer, pick: ChainPick) -> str:
@@ -137,17 +137,11 @@ def ranges(numbers: Iterable[int]) -> str:
     return ", ".join(f"{a}-{b}" if a < b else str(a) for a, b in spans)
 
 
-def _number(number: tuple[int, str]) -> str:
-    return f"{number[0]}{number[1]}"
-
-
 @dataclass(frozen=True)
 class Hotspot:
     """A hotspot by its name in messages, with its atoms in Å."""
 
     label: str
-    chain: str
-    number: tuple[int, str]
     xyz: np.ndarray
     center: np.ndarray  # CB, or CA
 
@@ -174,7 +168,7 @@ def _hotspot(chain: str, r: TargetResidue) -> Hotspot:
     names = ("N", "CA", "C", "O", "CB")[: len(r.xyz)]
     places = [r.xyz[names.index(n)] for n in ("CB", "CA") if n in names]
     center = next((p for p in places if np.isfinite(p).all()), xyz[0])
-    return Hotspot(f"{chain} {r.name} {_number(r.number)}", chain, r.number, xyz, center)
+    return Hotspot(f"{chain} {r.name} {number_text(r.number)}", xyz, center)
 
 
 def _author_numbers(c: Check) -> Iterator[str]:
@@ -187,9 +181,9 @@ def _author_numbers(c: Check) -> Iterator[str]:
 
 
 def _buried(hotspots: list[Hotspot], whole: list[tuple[ChainPick, gemmi.Residue]]) -> Iterator[str]:
-    heavy = [atom for _, site in whole for atom in best_conformer(site) if not atom.is_hydrogen()]
+    heavy = [atom for _, site in whole for atom in heavy_atoms(site)]
     xyz = np.array([atom.pos.tolist() for atom in heavy])
-    radii = np.array([RADII.get(atom.element.name, RADII["C"]) for atom in heavy])
+    radii = np.array([vdw_radius(atom.element.name) for atom in heavy])
     for spot in hotspots:
         own = np.array([np.abs(xyz - p).sum(1).argmin() for p in spot.xyz])
         alone = exposed_area(xyz[own], radii[own], np.arange(len(own)))
@@ -243,8 +237,10 @@ def _cut_close(
     cut: dict[str, list[int]] = {}
     for pick, site in whole:
         number = polymers[pick.chain].number(site)[0]
-        atoms = [atom.pos.tolist() for atom in best_conformer(site) if not atom.is_hydrogen()]
-        if not pick.keeps(number) and (distances(np.array(atoms), spots) < CUT_REACH).any():
+        if pick.keeps(number):
+            continue
+        lost = np.array([atom.pos.tolist() for atom in heavy_atoms(site)]).reshape(-1, 3)
+        if (distances(lost, spots) < CUT_REACH).any():
             cut.setdefault(pick.chain, []).append(number)
     for chain, numbers in cut.items():
         yield (
@@ -255,14 +251,15 @@ def _cut_close(
 
 def pymol_script(c: Check, cif: Path) -> str:
     """Loads the structure and the cropped target; crop in blue, hotspots in orange."""
-    quoted = {name: json.dumps(str(path)) for name, path in _paths(c, cif).items()}
+    files = {"structure": c.task.structure, "target": cif}
     hot = [
-        f"(chain {chain_name(i)} and resi {_number(r.number).replace('-', chr(92) + '-')})"
+        f"(chain {chain_name(i)} and resi {number_text(r.number).replace('-', chr(92) + '-')})"
         for i, chain in enumerate(c.target)
         for r in chain.residues
         if r.is_hotspot
     ]
-    lines = [f'cmd.load({path}, "{name}")' for name, path in quoted.items()]
+    loaded = ((json.dumps(str(path.resolve())), name) for name, path in files.items())
+    lines = [f'cmd.load({path}, "{name}")' for path, name in loaded]
     lines += [
         "hide everything",
         "show cartoon, structure or target",
@@ -274,7 +271,3 @@ def pymol_script(c: Check, cif: Path) -> str:
         lines += [f"select hotspots, target and ({' or '.join(hot)})", "show sticks, hotspots"]
         lines += ["color orange, hotspots", "deselect"]
     return "\n".join([*lines, "zoom target", ""])
-
-
-def _paths(c: Check, cif: Path) -> dict[str, Path]:
-    return {"structure": c.task.structure.resolve(), "target": cif.resolve()}

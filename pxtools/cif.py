@@ -97,16 +97,16 @@ def _template(atoms: Atoms, sequences: list[list[str]], name: str) -> str:
     model = gemmi.Model(1)
     chains = [list(g) for _, g in groupby(range(len(atoms)), key=lambda i: atoms.chain[i])]
     for number, rows in enumerate(chains):
-        chain_name = str(atoms.chain[rows[0]])
+        letter = str(atoms.chain[rows[0]])
         is_binder = number == len(sequences)
-        chain = gemmi.Chain(chain_name)
+        chain = gemmi.Chain(letter)
         for residue_rows in _by_residue(atoms, rows):
-            chain.add_residue(_residue(atoms, residue_rows, chain_name, str(number + 1)))
+            chain.add_residue(_residue(atoms, residue_rows, letter, str(number + 1)))
         model.add_chain(chain)
         entity = gemmi.Entity(str(number + 1))
         entity.entity_type = gemmi.EntityType.Polymer
         entity.polymer_type = gemmi.PolymerType.PeptideL
-        entity.subchains = [chain_name]
+        entity.subchains = [letter]
         entity.full_sequence = (
             ["GLY"] * len(_by_residue(atoms, rows)) if is_binder else sequences[number]
         )

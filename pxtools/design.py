@@ -8,7 +8,7 @@ from pxtools.models import ModelFile
 from pxtools.residues import parent_of
 from pxtools.schedule import Schedule
 from pxtools.target import TargetChain
-from pxtools.task import Task
+from pxtools.task import Task, number_text
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def run_record(
     chains = {
         pick.chain: {
             "crop": pick.crop_text,
-            "hotspots": ",".join(f"{n}{code}" for n, code in pick.hotspots) or "none",
+            "hotspots": ",".join(map(number_text, pick.hotspots)) or "none",
         }
         for pick in task.chains
     }

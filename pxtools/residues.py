@@ -49,6 +49,11 @@ def parent_of(name: str) -> str | None:
     return _ONE_LETTER.get(gemmi.find_tabulated_residue(name).one_letter_code.upper())
 
 
+def vdw_radius(element: str) -> float:
+    """Å; elements that proteins hardly have count as carbon."""
+    return RADII.get(element, RADII["C"])
+
+
 def element_index(element: str) -> int:
     """Atomic number - 1, the class of the element one-hot."""
     return gemmi.Element(element).atomic_number - 1

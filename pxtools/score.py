@@ -14,8 +14,8 @@ import gemmi
 import numpy as np
 
 from pxtools import backbone
-from pxtools.residues import BACKBONE, RADII, parent_of
-from pxtools.target import Polymer, best_conformer, parse_structure, protein_chains
+from pxtools.residues import BACKBONE, RADII, parent_of, vdw_radius
+from pxtools.target import Polymer, author_number, heavy_atoms, parse_structure, protein_chains
 from pxtools.words import InputError
 
 CONTACT = 8.0  # Å between CB atoms
@@ -115,7 +115,7 @@ def read_complex(name: str, text: bytes) -> Complex:
         np.array([r.is_linked for r in residues]),
         np.arange(len(residues)) >= len(residues) - len(chains[-1]),
         target_atoms,
-        np.array([RADII.get(atom.element.name, RADII["C"]) for atom in target]),
+        np.array([vdw_radius(atom.element.name) for atom in target]),
         np.array([atom.name in RIGID for atom in target]),
         np.array([r.key in facts.hotspots for r in residues]),
         facts.target_rmsd,
@@ -144,15 +144,15 @@ def _residues(polymer: Polymer) -> list[Residue]:
     residues = []
     before: tuple[int, int] | None = None
     for site, label_seq in zip(polymer.sites, polymer.label_seq, strict=True):
-        atoms = [atom for atom in best_conformer(site) if not atom.is_hydrogen()]
+        atoms = heavy_atoms(site)
         place = {atom.name: atom.pos.tolist() for atom in atoms}
         points = [place[name] for name in BACKBONE if name in place]
         if len(points) < len(BACKBONE):
             continue
-        number = site.seqid.num or 0
+        number, insertion = author_number(site)
         # PDB files without SEQRES number the residues that are there: see the author's gaps too
         is_linked = before is not None and label_seq - before[0] == 1 and number - before[1] <= 1
-        key = (site.subchain, number, site.seqid.icode.strip())
+        key = (site.subchain, number, insertion)
         name = parent_of(site.name) or site.name
         residues.append(Residue(name, key, points, place.get("CB"), atoms, is_linked))
         before = (label_seq, number)

@@ -12,7 +12,7 @@ import gemmi
 import numpy as np
 
 from pxtools.residues import parent_of, residue_types
-from pxtools.task import ChainPick, Number, Task
+from pxtools.task import ChainPick, Number, Task, number_text
 from pxtools.words import InputError, warn
 
 MAX_STRUCTURE_BYTES = 1_000_000_000  # decompressed; the largest PDB entries are near 300 MB
@@ -170,7 +170,7 @@ class Polymer:
         """What numbers that may be the author's would be here: `99 -> 79`; empty if nothing."""
         label = {author_number(site): self.number(site)[0] for site in self.sites}
         known = [a for a in authors if label.get(a, a[0]) != a[0]]
-        return ", ".join(f"{a[0]}{a[1]} -> {label[a]}" for a in known) if self.is_cif else ""
+        return ", ".join(f"{number_text(a)} -> {label[a]}" for a in known) if self.is_cif else ""
 
 
 def author_number(residue: gemmi.Residue) -> Number:
@@ -205,7 +205,7 @@ def _pick(task: Task, pick: ChainPick, polymers: dict[str, Polymer]) -> TargetCh
     for site, seq in inside:
         number = polymer.number(site)
         name = _parent_name(task, where, site, number)
-        xyz = _heavy_atoms(task, where, site, name, is_last=seq == len(polymer.sequence))
+        xyz = _coordinates(task, where, site, name, is_last=seq == len(polymer.sequence))
         if np.isfinite(xyz).any():
             residues.append(TargetResidue(name, number, seq, xyz, number in hotspots))
     _check_pick(task, pick, where, polymer, residues)
@@ -234,7 +234,7 @@ def _check_pick(
                 task.source,
                 f"{where}, hotspot",
                 f"residues of the crop that are resolved (the chain has {span}{labels})",
-                f"{number[0]}{number[1]}",
+                number_text(number),
             )
 
 
@@ -245,7 +245,7 @@ def _if_authors(labels: str) -> str:
 
 def _parent_name(task: Task, where: str, site: gemmi.Residue, number: Number) -> str:
     parent = parent_of(site.name)
-    label = f"{site.name} {number[0]}{number[1]}"
+    label = f"{site.name} {number_text(number)}"
     if parent is None:
         raise InputError.of(
             task.structure, where, "amino acids, or modified ones with a known parent", label
@@ -255,12 +255,12 @@ def _parent_name(task: Task, where: str, site: gemmi.Residue, number: Number) ->
     return parent
 
 
-def _heavy_atoms(
+def _coordinates(
     task: Task, where: str, site: gemmi.Residue, name: str, is_last: bool
 ) -> np.ndarray:
     """Coordinates of the type's heavy atoms, NaN where unresolved; OXT only on the last one."""
     atoms = [a for a in residue_types()[name].atoms if a != "OXT" or is_last]
-    found = {a.name: a for a in best_conformer(site) if not a.is_hydrogen()}
+    found = {a.name: a for a in heavy_atoms(site)}
     if site.name == "MSE" and "SE" in found:
         found["SD"] = found["SE"]
     xyz = np.array([found[a].pos.tolist() if a in found else [np.nan] * 3 for a in atoms])
@@ -271,6 +271,11 @@ def _heavy_atoms(
                 task.structure, f"{where}, {label}", "finite coordinates in Å", point.tolist()
             )
     return xyz
+
+
+def heavy_atoms(site: gemmi.Residue) -> list[gemmi.Atom]:
+    """The atoms of a residue's best conformer that are no hydrogens."""
+    return [atom for atom in best_conformer(site) if not atom.is_hydrogen()]
 
 
 def best_conformer(site: gemmi.Residue) -> list[gemmi.Atom]:

@@ -17,6 +17,11 @@ MAX_TASK_BYTES = 10_000_000
 Number = tuple[int, str]  # residue number and insertion code ("" for none)
 
 
+def number_text(number: Number) -> str:
+    """The number as tasks and messages write it: 40, 99A."""
+    return f"{number[0]}{number[1]}"
+
+
 @dataclass(frozen=True)
 class ChainPick:
     """A target chain: which residues of it (inclusive ranges; None = all) and its hotspots."""

@@ -91,6 +91,17 @@ def test_a_crop_that_cuts_by_a_hotspot_is_named(task_file):
     assert "loses" not in said(task_file, pmhc("A", hotspots=(65,)))
 
 
+def test_a_cut_residue_of_hydrogens_alone_is_no_matter(task_file, tmp_path):
+    pdb = gzip.decompress((STRUCTURES / "1BD2_AC.pdb.gz").read_bytes()).decode()
+    of_68 = re.findall(r"^ATOM  .{15}A  68 .*\n", pdb, flags=re.M)
+    hydrogen = of_68[0][:12] + " H  " + of_68[0][16:76] + " H" + of_68[0][78:]
+    path = tmp_path / "h.pdb"
+    path.write_text(pdb.replace("".join(of_68), hydrogen))
+    task = pmhc("A", crop="1-66", hotspots=(65,))
+    task["condition"]["structure_file"] = str(path)
+    assert "chain A loses 67, 69" in said(task_file, task)
+
+
 def test_author_numbers_are_translated(task_file):
     text = said(task_file, pmhc("B", hotspots=(20,)))
     assert "20 -> 21" in text
