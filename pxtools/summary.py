@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pxtools.align import rmsds
 from pxtools.chunk import Chunk, read_chunk
 from pxtools.cif import cif_writer, read_cif
 from pxtools.contents import refuse_links
@@ -147,23 +148,11 @@ def rank(rows: Iterable[Row], binders: dict[str, np.ndarray]) -> None:
         if ca is None:
             continue
         ca = ca - ca.mean(0)
-        near = np.flatnonzero(_rmsds(ca, leaders[:count]) <= CLUSTER_RMSD)
+        near = np.flatnonzero(rmsds(ca, leaders[:count]) <= CLUSTER_RMSD)
         if not len(near):
             leaders[count] = ca
             count += 1
         row["cluster"] = int(near[0]) + 1 if len(near) else count
-
-
-def _rmsds(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """CA RMSD in Å of a binder (n, 3) to others (k, n, 3), all centred, each superposed.
-
-    Kabsch 1976, from the singular values alone.
-    """
-    covariance = a.T @ b
-    s = np.linalg.svd(covariance, compute_uv=False)
-    s[:, 2] *= np.sign(np.linalg.det(covariance))
-    square = ((a**2).sum() + (b**2).sum((1, 2)) - 2 * s.sum(1)) / len(a)
-    return np.sqrt(np.maximum(square, 0))
 
 
 def _write(run: RunDir, rows: dict[str, Row]) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from data import Chains, cut
 from tmtools import tm_align
 
+from pxtools.align import rmsds
 from pxtools.score import read_complex
 
 SIZES = [(40, 24), (48, 32), (40, 48), (48, 56)]  # binder residues, target residues
@@ -124,13 +125,8 @@ def closest_segment(ca, chains):
         trace = chains.get(i)[0][:, 1].astype(np.float64)
         if len(trace) < n:
             continue
-        windows = np.lib.stride_tricks.sliding_window_view(trace, n, axis=0)  # (k, 3, n)
-        b = windows - windows.mean(-1, keepdims=True)
-        covariance = b @ a
-        s = np.linalg.svd(covariance, compute_uv=False)
-        s[:, 2] *= np.sign(np.linalg.det(covariance))
-        square = ((a**2).sum() + (b**2).sum((1, 2)) - 2 * s.sum(1)) / n
-        best = min(best, float(np.sqrt(np.maximum(square, 0).min())))
+        windows = np.lib.stride_tricks.sliding_window_view(trace, n, axis=0).swapaxes(1, 2)
+        best = min(best, rmsds(a, windows - windows.mean(1, keepdims=True)).min())
     return best
 
 

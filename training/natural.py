@@ -1,6 +1,8 @@
 """px-score's columns over natural complexes: how many fall out of range (docs/scores.md).
 
-PYTHONPATH=. python training/natural.py --pairs complexes.npz
+With --chains: how many residues of 1,000 chains have the secondary structure that DSSP gave them.
+
+    PYTHONPATH=. python training/natural.py --pairs complexes.npz --chains monomers.npz
 """
 
 import argparse
@@ -8,7 +10,7 @@ import argparse
 import numpy as np
 from data import Pairs
 
-from pxtools.backbone import ideal_cb
+from pxtools.backbone import HELIX, LOOP, STRAND, ideal_cb, secondary_structure
 from pxtools.residues import BACKBONE, RADII
 from pxtools.score import CHECKS, Complex, score
 
@@ -41,9 +43,25 @@ def as_complex(xyz, seq, numbers, n_first):
     )
 
 
+def agreement(path, count=1000):
+    """Of residues with DSSP's strings, in three states; and how many residues that are."""
+    with np.load(path) as file:
+        data = {k: file[k] for k in ("coords", "seq", "dssp", "offset")}
+    states = dict.fromkeys((b"H", b"G", b"I"), HELIX) | dict.fromkeys((b"E", b"B"), STRAND)
+    same = []
+    for i in np.random.default_rng(0).permutation(len(data["offset"]) - 1)[:count]:
+        rows = slice(data["offset"][i], data["offset"][i + 1])
+        xyz = data["coords"][rows] * 0.01
+        linked = np.arange(len(xyz)) > 0
+        found = secondary_structure(xyz, linked, data["seq"][rows] != b"P")
+        same += [a == states.get(b, LOOP) for a, b in zip(found, data["dssp"][rows], strict=True)]
+    return np.mean(same), len(same)
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     ap.add_argument("--pairs", required=True)
+    ap.add_argument("--chains", help="chains with DSSP strings")
     ap.add_argument("--count", type=int, default=500)
     args = ap.parse_args()
     pairs = Pairs(args.pairs)
@@ -64,6 +82,9 @@ def main():
     for name in CHECKS:
         failed = np.mean([name in row["failed"].split() for row in rows])
         print(f"| {name} | {100 * failed:.1f} % |")
+    if args.chains:
+        share, n = agreement(args.chains)
+        print(f"\n{100 * share:.1f} % of {n:,} residues have DSSP's secondary structure")
 
 
 if __name__ == "__main__":
