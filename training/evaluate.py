@@ -21,6 +21,7 @@ from pxtools.align import rmsds
 from pxtools.score import read_complex
 
 SIZES = [(40, 24), (48, 32), (40, 48), (48, 56)]  # binder residues, target residues
+WIDE = [(60, 80), (72, 64), (60, 112), (80, 96)]
 NAMES = ("N", "CA", "C", "O", "CB")
 BOUND = {
     "bonds in range": (lambda r: 1 - r["bonds_off"], ">= 98 %"),
@@ -47,9 +48,9 @@ BOUND = {
 }
 
 
-def held_out_task(chains, seed, folder):
+def held_out_task(chains, seed, folder, sizes):
     """A held-out case as a PDB file and a task with at least one hotspot."""
-    n_binder, n_target = SIZES[seed % len(SIZES)]
+    n_binder, n_target = sizes[seed % len(sizes)]
     rng = np.random.default_rng([9, seed])
     while (case := cut(chains, rng, n_binder, n_target)) is None or not hotspots(case[1]):
         pass
@@ -89,7 +90,9 @@ def write_pdb(path, target):
 def design(args, folder):
     tasks = folder / "tasks.json"
     chains = Chains(args.data, True)
-    tasks.write_text(json.dumps([held_out_task(chains, i, folder) for i in range(args.targets)]))
+    sizes = WIDE if args.wide else SIZES
+    made = [held_out_task(chains, i, folder, sizes) for i in range(args.targets)]
+    tasks.write_text(json.dumps(made))
     sample = ["px-sample", "-i", str(tasks), "-o", str(folder / "out"), "--model", args.model]
     sample += ["--N_sample", str(args.designs), "--N_step", str(args.steps), *args.options]
     sampler = subprocess.Popen(sample, stdout=subprocess.PIPE)
@@ -138,6 +141,7 @@ def main():
     ap.add_argument("--targets", type=int, default=20)
     ap.add_argument("--designs", type=int, default=8)
     ap.add_argument("--steps", type=int, default=200)
+    ap.add_argument("--wide", action="store_true", help="larger binders and targets")
     ap.add_argument("--copies", type=int, default=0, help="designs to compare with training data")
     ap.add_argument("options", nargs="*")
     args = ap.parse_args()

@@ -24,6 +24,7 @@ from pxtools.residues import DESIGN_RESTYPE
 SIZES = [(40, 24, 4, 2), (48, 32, 3, 3), (40, 56, 2, 4), (60, 48, 2, 2), (48, 80, 1, 3)]
 SIZES += [(32, 48, 2, 1), (72, 64, 1, 2), (64, 112, 1, 1)]
 LEVELS = 16
+ONE = (40, 24, 1, 1)
 TOKEN_BLOCKS = "diffusion_module.diffusion_transformer.blocks."
 RADII = [1.55, 1.70, 1.70, 1.52]  # Å, of N, CA, C, O
 BANDS = ((0, 1), (1, 6), (6, 25), (25, 1e9))
@@ -193,7 +194,7 @@ def main():
     ap.add_argument("--lr", type=float, default=2e-3, help="Muon's; AdamW takes half of it")
     ap.add_argument("--warm-up", type=int, default=100, help="steps")
     ap.add_argument("--threads", type=int, default=2)
-    ap.add_argument("--overfit", type=int, default=0, help="train on this many cases only")
+    ap.add_argument("--overfit", type=int, default=0, help="train on this many structures only")
     args = ap.parse_args()
     torch.set_num_threads(args.threads)
     out = Path(args.out)
@@ -226,7 +227,7 @@ def main():
         rng = np.random.default_rng([1, step])
         size = SIZES[rng.choice(len(SIZES), p=weights / weights.sum())]
         seed = [2, step % args.overfit if args.overfit else step]
-        f = batch(train, seed, SIZES[0] if args.overfit else size)
+        f = batch(train, seed, ONE if args.overfit else size)
         g = torch.Generator().manual_seed(step)
         rate = min(1, (step + 1) / args.warm_up) * max(0.03, 1 - seconds / stage)
         for opt in opts:
