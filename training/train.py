@@ -83,8 +83,8 @@ def loss_of(model, f, g):
     weight = weight.maximum(0.03 / (1 + (sigma / 30) ** 2))
     loss = (weight * mse).mean() + smooth_lddt(out, turned, f["is_ca"]).mean()
     near_done = weight / (1 + (sigma / 2) ** 2)
-    loss = loss + 2 * (near_done * local_error(out, x)).mean()
-    loss = loss + (50 * torch.exp(-((sigma / 5) ** 2)) * clash(out, turned, f)).mean()
+    loss = loss + (near_done * local_error(out, turned, f)).mean()
+    loss = loss + (20 * torch.exp(-((sigma / 3) ** 2)) * clash(out, turned, f)).mean()
     return loss, mse.detach().sqrt(), sigma
 
 
@@ -117,17 +117,15 @@ def overlap(a, b, a_radii, b_radii):
     return torch.relu(limit - square.clamp(min=0.01).sqrt()) ** 2
 
 
-def local_error(out, x):
-    """Squared error of the distances under 4 Å: bonds, angles, hydrogen bonds, what is packed.
-
-    `out` (B, K, A, 3) are predictions for the structures `x` (B, A, 3), in any frame.
-    """
-    d_true = torch.cdist(x, x)
-    close = (d_true < 4) & torch.ones_like(d_true[0], dtype=torch.bool).triu(1)
-    i, j = close.any(0).nonzero().unbind(1)  # in any of the structures
-    wanted = close[:, i, j][:, None]
-    d = (out[:, :, i] - out[:, :, j]).square().sum(-1).add(1e-4).sqrt()
-    return ((d - d_true[:, None, i, j]).square() * wanted).sum(-1) / wanted.sum(-1)
+def local_error(x, truth, f):
+    """Squared error of the distances within a residue and to the next one: bonds and angles."""
+    token, n = f["atom_to_token"][0], x.shape[2]
+    i, j = torch.triu_indices(n, n, 1)
+    near = (token[j] - token[i]) <= 1
+    i, j = i[near], j[near]
+    d, d_true = ((y[:, :, i] - y[:, :, j]).square().sum(-1).add(1e-4).sqrt() for y in (x, truth))
+    bonded = d_true < 4  # not across a gap of the target or from target to binder
+    return ((d - d_true).square() * bonded).sum(-1) / bonded.sum(-1)
 
 
 @torch.no_grad()
