@@ -209,7 +209,9 @@ def main():
         from safetensors.torch import load_file
 
         weights = deepened(load_file(args.start), model)
-        model.load_state_dict({k: w.float() for k, w in weights.items()})
+        weights = {k: w.float() for k, w in weights.items()}
+        missing, unexpected = model.load_state_dict(weights, strict=False)
+        assert not unexpected and all("_s." in k for k in missing), (missing, unexpected)
     ema.load_state_dict(model.state_dict())
     opts = optimizers(model, args.lr)
     step, seconds, best = 0, 0.0, float("inf")
