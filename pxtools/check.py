@@ -251,15 +251,16 @@ def _cut_close(
 
 def pymol_script(c: Check, cif: Path) -> str:
     """Loads the structure and the cropped target; crop in blue, hotspots in orange."""
-    files = {"structure": c.task.structure, "target": cif}
     hot = [
         f"(chain {chain_name(i)} and resi {number_text(r.number).replace('-', chr(92) + '-')})"
         for i, chain in enumerate(c.target)
         for r in chain.residues
         if r.is_hotspot
     ]
-    loaded = ((json.dumps(str(path.resolve())), name) for name, path in files.items())
-    lines = [f'cmd.load({path}, "{name}")' for path, name in loaded]
+    files = {"structure": c.task.structure, "target": cif}
+    lines = [
+        f'cmd.load({json.dumps(str(path.resolve()))}, "{name}")' for name, path in files.items()
+    ]
     lines += [
         "hide everything",
         "show cartoon, structure or target",
