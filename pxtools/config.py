@@ -35,7 +35,8 @@ class Config:
     n_keys: int = 128
     no_templ_bins: int = 64
     target_atoms: str = "all"
-    mirror_check: bool = False  # sampler.right_handed; the published sampler has none
+    mirror_check: bool = False  # guidance.py; the published sampler has neither
+    clash_guide: bool = False
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Config:

@@ -20,6 +20,11 @@ class Design:
     sequences: list[list[str]]  # of the target chains, in full
     whole_target: Atoms | None  # all deposited atoms, where the model sees the backbone only
 
+    @property
+    def deposited(self) -> Atoms:
+        """The target's atoms that have a place, side chains too."""
+        return self.features.atoms.deposited() if self.whole_target is None else self.whole_target
+
 
 def prepare(task: Task, target: tuple[TargetChain, ...], model: ModelFile) -> Design:
     """The features of a task's target as the model sees it. Raises InputError if too large."""
@@ -51,7 +56,7 @@ def run_record(
             "binder_length": task.binder_length,
             "chains": chains,
             "structure": task.structure.name,
-            "target_digest": design.features.digest(),
+            "target_digest": design.features.digest(design.whole_target),
         },
         "model": {"name": model.name, "digest": model.digest, "dtype": dtype},
         "schedule": vars(schedule),

@@ -68,11 +68,13 @@ class Features:
     def n_tokens(self) -> int:
         return len(self.restype)
 
-    def digest(self) -> str:
+    def digest(self, whole_target: Atoms | None) -> str:
         """SHA-256 of everything that decides the designs, the seed's rotations left out."""
         sha = hashlib.sha256()
         arrays = [v for k, v in vars(self).items() if k not in ("ref_pos", "atoms")]
-        for array in [*arrays, *vars(self.atoms).values()]:
+        for atoms in (self.atoms, whole_target):
+            arrays += vars(atoms).values() if atoms else []
+        for array in arrays:
             kind = "U8" if array.dtype.kind == "U" else "<f4" if array.dtype.kind == "f" else "<i4"
             sha.update(repr((array.shape, kind)).encode())
             sha.update(array.astype(kind).tobytes())

@@ -27,10 +27,11 @@ from pxtools.chunk import (
 from pxtools.contents import done_samples, valid_chunks
 from pxtools.denoiser import Condition, PXDesignD
 from pxtools.design import Design
-from pxtools.features import Atoms, randomly_placed
+from pxtools.features import randomly_placed
+from pxtools.guidance import guide_of
 from pxtools.interrupt import Interrupted, uninterrupted
 from pxtools.run import Lock, RunDir, differences, set_aside, write_atomically
-from pxtools.sampler import KnownTarget, diffusion_step, draw, start_noise
+from pxtools.sampler import diffusion_step, draw, start_noise
 from pxtools.schedule import Schedule
 from pxtools.words import DamagedError, InputError, Progress, say, warn
 
@@ -117,11 +118,6 @@ def generate(
     return failed, unclaimed
 
 
-def known_target(atoms: Atoms) -> KnownTarget:
-    ca = (atoms.name == "CA") & np.isfinite(atoms.xyz).all(1)  # the binder has no place yet
-    return KnownTarget(mx.array(np.flatnonzero(ca)), mx.array(atoms.xyz[ca]))
-
-
 def is_still_missing(run: RunDir, record: dict[str, Any], samples: list[int]) -> bool:
     """False if another process has made the chunk since it was planned."""
     if not any(set(samples).intersection(held) for held, _ in run.files("msgpack")):
@@ -142,7 +138,7 @@ def _generate_piece(
     first, last = samples[0] + 1, samples[-1] + 1
     n_atoms = len(job.design.features.atoms)
     levels = job.schedule.levels()
-    target = known_target(job.design.features.atoms) if network.config.mirror_check else None
+    guide = guide_of(network.config, job.design.features.atoms, job.design.deposited)
     # steps done, coordinates, failures: one name, so that an interruption finds them in step
     at = _read_state(run.state(samples), samples, n_atoms, job) or (
         0,
@@ -168,7 +164,7 @@ def _generate_piece(
                 job.schedule,
                 levels,
                 draws,
-                target,
+                guide,
             )
             broken = (at[2] == 0) & ~mx.isfinite(x).all(axis=(1, 2))
             bad = mx.where(broken, step + 1, at[2])

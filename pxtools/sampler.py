@@ -12,11 +12,11 @@ import mlx.core as mx
 import numpy as np
 
 from pxtools.features import random_rotations
+from pxtools.guidance import Guide
 from pxtools.schedule import Schedule
 
 assert blas
 NOISE_SCALE = 1.003
-HAND_LEVELS = (8.0, 80.0)  # Å: the fold takes shape, its helices have not
 
 
 class Draws(NamedTuple):
@@ -25,13 +25,6 @@ class Draws(NamedTuple):
     rotation: mx.array
     translation: mx.array
     noise: mx.array
-
-
-class KnownTarget(NamedTuple):
-    """The target's CA atoms: which of the A atoms they are (n,), and where they are, (n, 3) Å."""
-
-    atoms: mx.array
-    xyz: mx.array
 
 
 def start_noise(seed: int, samples: list[int], n_atoms: int) -> mx.array:
@@ -69,11 +62,11 @@ def diffusion_step(
     schedule: Schedule,
     levels: np.ndarray,
     draws: Draws,
-    target: KnownTarget | None = None,
+    guide: Guide | None = None,
 ) -> mx.array:
     """Coordinates (S, A, 3) in Å after step `step`, counted from 0.
 
-    With a `target`, samples that fold its mirror image are turned to the right hand in time.
+    A `guide` corrects what was denoised, where a model asks for one.
     """
     last, following = float(levels[step]), float(levels[step + 1])
     x = x - x.mean(axis=1, keepdims=True)
@@ -82,20 +75,6 @@ def diffusion_step(
     sigma = last * (1 + gamma)
     x = x + NOISE_SCALE * math.sqrt(sigma**2 - last**2) * draws.noise
     x0 = denoise(x, sigma)
-    if target and HAND_LEVELS[0] < sigma < HAND_LEVELS[1]:
-        hand = handedness(x0, target)
-        x, x0 = hand * x, hand * x0
+    if guide:
+        x, x0 = guide(x, x0, sigma)
     return x + schedule.eta(step) * (following - sigma) / sigma * (x - x0)
-
-
-def handedness(x: mx.array, target: KnownTarget) -> mx.array:
-    """(S, 1, 1): -1 for samples (S, A, 3) whose target fits its mirror image better, else 1.
-
-    Kabsch's covariance of the two has a negative determinant then. Distances, all that a network
-    sees of the target, are those of the mirror image too; a small one tosses a coin.
-    """
-    ca = mx.take(x, target.atoms, axis=1)
-    ca = ca - ca.mean(axis=1, keepdims=True)
-    known = target.xyz - target.xyz.mean(axis=0)
-    a, b, c = ((ca[..., i : i + 1] * known).sum(axis=1) for i in range(3))
-    return mx.where((mx.linalg.cross(a, b) * c).sum(-1) < 0, -1.0, 1.0)[:, None, None]

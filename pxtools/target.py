@@ -11,7 +11,7 @@ from pathlib import Path
 import gemmi
 import numpy as np
 
-from pxtools.residues import parent_of, residue_types
+from pxtools.residues import BACKBONE, parent_of, residue_types
 from pxtools.task import ChainPick, Number, Task, number_text
 from pxtools.words import InputError, warn
 
@@ -57,7 +57,11 @@ def read_polymers(task: Task) -> dict[str, "Polymer"]:
 
 
 def pick_target(task: Task, polymers: dict[str, "Polymer"]) -> tuple[TargetChain, ...]:
-    return tuple(_pick(task, pick, polymers) for pick in task.chains)
+    chains = tuple(_pick(task, pick, polymers) for pick in task.chains)
+    places = [residue.xyz[BACKBONE.index("CA")] for chain in chains for residue in chain.residues]
+    if not np.isfinite(places).all(1).any():  # designs are laid on the target by them
+        raise InputError.of(task.structure, "target", "residues with a CA atom", "none")
+    return chains
 
 
 def read_structure(path: Path) -> gemmi.Structure:

@@ -13,15 +13,7 @@ from test_denoiser import (  # noqa: F401  (fixtures)
     tiny_network,
 )
 
-from pxtools.features import random_rotations
-from pxtools.sampler import (
-    Draws,
-    KnownTarget,
-    diffusion_step,
-    draw,
-    handedness,
-    start_noise,
-)
+from pxtools.sampler import Draws, diffusion_step, draw, start_noise
 from pxtools.schedule import Schedule
 
 
@@ -90,34 +82,3 @@ def test_rotations_are_rotations():
     np.testing.assert_allclose(r @ r.swapaxes(1, 2), np.tile(np.eye(3), (50, 1, 1)), atol=1e-5)
     np.testing.assert_allclose(np.linalg.det(r), 1, atol=1e-5)
     assert np.abs(r.mean(0)).max() < 0.4
-
-
-def test_a_mirrored_target_is_told_from_the_right_one():
-    rng = np.random.default_rng(0)
-    place = rng.normal(0, 10, (40, 3)).astype(np.float32)
-    index = np.arange(3, 30)
-    target = KnownTarget(mx.array(index), mx.array(place[index] + 50))
-    turned = np.stack([place @ r.T for r in random_rotations(rng, 6)])
-    turned[1::2] *= -1  # every second one a mirror image
-    noisy = turned + rng.normal(0, 4, turned.shape) + 7
-    hand = np.array(handedness(mx.array(noisy.astype(np.float32)), target))
-    assert hand.ravel().tolist() == [1, -1, 1, -1, 1, -1]
-
-
-def test_a_mirrored_sample_is_turned_to_the_right_hand_in_time():
-    rng = np.random.default_rng(0)
-    place = rng.normal(0, 10, (40, 3)).astype(np.float32)
-    place -= place.mean(0)
-    target = KnownTarget(mx.arange(40), mx.array(place))
-    schedule, levels = Schedule(20), Schedule(20).levels()
-    unit = Draws(mx.eye(3)[None], mx.zeros((1, 3)), mx.zeros((1, 40, 3)))
-
-    def after(step: int, sign: int) -> np.ndarray:
-        x = mx.array(sign * place[None])
-        return np.array(diffusion_step(lambda x, s: x, x, step, schedule, levels, unit, target))
-
-    in_time = int(np.flatnonzero(levels < 30)[0])
-    np.testing.assert_allclose(after(in_time, 1)[0], place, atol=1e-4)
-    np.testing.assert_allclose(after(in_time, -1)[0], place, atol=1e-4)
-    too_late = int(np.flatnonzero(levels < 1)[0])
-    np.testing.assert_allclose(after(too_late, -1)[0], -place, atol=1e-4)

@@ -150,7 +150,7 @@ def test_yaml_and_json_mean_the_same(tmp_path, task_file):
     assert from_yaml.name == "bpti"
     assert (from_yaml.chains, from_yaml.binder_length) == (from_json.chains, 40)
     features = [featurize(read_target(t), 40) for t in (from_yaml, from_json)]
-    assert features[0].digest() == features[1].digest()
+    assert features[0].digest(None) == features[1].digest(None)
 
 
 @pytest.mark.parametrize("pick", [None, "all", {"crop": "all"}, {}])
@@ -212,7 +212,7 @@ def test_the_first_model_is_taken(task_file, tmp_path):
 
     edited = read_target(structure_with(task_file, tmp_path, second_model))
     plain = read_target(structure_with(task_file, tmp_path, lambda structure: None))
-    assert featurize(edited, 9).digest() == featurize(plain, 9).digest()
+    assert featurize(edited, 9).digest(None) == featurize(plain, 9).digest(None)
 
 
 def test_selenomethionine_is_methionine(task_file, tmp_path, capsys):
@@ -226,7 +226,7 @@ def test_selenomethionine_is_methionine(task_file, tmp_path, capsys):
 
     edited = read_target(structure_with(task_file, tmp_path, to_mse))
     plain = read_target(structure_with(task_file, tmp_path, lambda structure: None))
-    assert featurize(edited, 9).digest() == featurize(plain, 9).digest()
+    assert featurize(edited, 9).digest(None) == featurize(plain, 9).digest(None)
     assert "modified" not in capsys.readouterr().err
 
 
@@ -289,3 +289,15 @@ def test_any_text_may_stand_in_a_task_file(tmp_path_factory, text):
         read_tasks(str(path))
     except InputError as error:
         assert "\n" not in str(error)
+
+
+def test_a_target_without_any_ca_is_refused(task_file, tmp_path):
+    """Designs are laid on the target by its CA atoms."""
+
+    def strip(structure):
+        for residue in structure[0]["A"]:
+            for i in [i for i, atom in enumerate(residue) if atom.name == "CA"]:
+                del residue[i]
+
+    with pytest.raises(InputError, match="target: expected residues with a CA atom, found none"):
+        read_target(structure_with(task_file, tmp_path, strip))

@@ -18,7 +18,8 @@ PROVENANCE = (
 
 def main():
     run, target = map(Path, sys.argv[1:])
-    config = json.loads((run / "config.json").read_text()) | {"mirror_check": True}
+    config = json.loads((run / "config.json").read_text())
+    config |= {"mirror_check": True, "clash_guide": True}
     weights = {k: w.to(torch.float16) for k, w in load_file(run / "best.safetensors").items()}
     metadata = {"config": json.dumps(config), "name": target.stem, "provenance": PROVENANCE}
     save_file(weights, target, metadata=metadata)

@@ -129,12 +129,12 @@ def local_error(x, truth, f):
 
 
 @torch.no_grad()
-def held_out(model, chains):
-    """Loss and RMSE per noise band on fixed cases of held-out clusters."""
+def measured(model, batches):
+    """Loss and RMSE per noise band, always at the same noise."""
     g = torch.Generator().manual_seed(1)
     losses, rmse, sigmas = [], [], []
-    for i, size in enumerate([*SIZES, *SIZES]):
-        loss, r, s = loss_of(model, batch(chains, [0, 10**9 + i], size), g)
+    for f in batches:
+        loss, r, s = loss_of(model, f, g)
         losses.append(loss.item())
         rmse.append(r.flatten())
         sigmas.append(s.flatten())
@@ -222,14 +222,16 @@ def main():
         for opt, state in zip(opts, ck["opts"], strict=True):
             opt.load_state_dict(state)
         step, seconds, best = ck["step"], ck["seconds"], ck["best"]
+    sizes = [ONE] * args.overfit or [*SIZES, *SIZES]
+    unseen = [batch(test, [0, 10**9 + i], size) for i, size in enumerate(sizes)]
+    own = [batch(train, [2, i], ONE) for i in range(args.overfit)]
     stage = 60 * (args.stage_minutes or args.minutes)
     weights = np.array([s[3] for s in SIZES], float)
     began, base, recent = time.monotonic(), seconds, []
     while time.monotonic() - began < 60 * args.minutes:
         rng = np.random.default_rng([1, step])
         size = SIZES[rng.choice(len(SIZES), p=weights / weights.sum())]
-        seed = [2, step % args.overfit if args.overfit else step]
-        f = batch(train, seed, ONE if args.overfit else size)
+        f = own[step % args.overfit] if own else batch(train, [2, step], size)
         g = torch.Generator().manual_seed(step)
         rate = min(1, (step + 1) / args.warm_up) * max(0.03, 1 - seconds / stage)
         for opt in opts:
@@ -249,7 +251,7 @@ def main():
             for a, b in zip(ema.parameters(), model.parameters(), strict=True):
                 a.lerp_(b, 1 - keep)
         if step % 100 == 0 or time.monotonic() - began >= 60 * args.minutes:
-            value, bands = held_out(ema, test)
+            value, bands = measured(ema, unseen)
             best = save(out, model, ema, opts, step, seconds, value, best)
             line = {
                 "step": step,
@@ -258,6 +260,9 @@ def main():
                 "loss": np.mean(recent),
             }
             line |= {"held_out": value, "bands": [round(b, 3) for b in bands]}
+            if own:
+                value, bands = measured(ema, own)
+                line |= {"own": value, "own_bands": [round(b, 3) for b in bands]}
             recent = []
             with (out / "log.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
