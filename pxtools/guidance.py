@@ -14,6 +14,7 @@ import mlx.core as mx
 import numpy as np
 
 from pxtools.align import superposition
+from pxtools.backbone import distances
 from pxtools.config import Config
 from pxtools.features import Atoms
 from pxtools.residues import vdw_radius
@@ -26,6 +27,7 @@ HAND_LEVELS = (8.0, 80.0)  # Å: the fold takes shape, its helices have not
 CLASH_LEVELS = (0.05, 5.0)  # Å: below, the network mends the bonds for the last time
 OVERLAP = 0.6  # Å that van der Waals spheres may overlap; px-score's clashes begin at 0.8
 ROUNDS = 4
+REACH = 6.0  # Å: target atoms farther from the whole binder are left out
 STIFFNESS = 4  # residues: so far from a clash the chain stays
 
 
@@ -109,15 +111,16 @@ def without_clashes(x: np.ndarray, at: Known) -> np.ndarray:
     target = at.target @ rotation.T + translation
     first = len(x) - len(at.spread)
     binder = x[first:].astype(np.float64)
+    near = (distances(binder, target) < REACH).any(0)
+    target, to_target = target[near], at.to_target[:, near]
     for _ in range(ROUNDS):
-        push = pushed(binder, target, at.to_target) + pushed(binder, binder, at.to_binder)
+        push = pushed(binder, target, to_target) + pushed(binder, binder, at.to_binder)
         binder = binder + at.spread @ push / 2
     return np.concatenate([x[:first], binder.astype(x.dtype)])
 
 
 def pushed(points: np.ndarray, others: np.ndarray, least: np.ndarray) -> np.ndarray:
     """(b, 3): for each point the sum of what it lacks to its least distances, away from each."""
-    square = (points**2).sum(1)[:, None] + (others**2).sum(1) - 2 * points @ others.T
-    distance = np.sqrt(np.maximum(square, 0.01))
+    distance = distances(points, others)
     lacking = np.maximum(least - distance, 0) / distance
     return points * lacking.sum(1, keepdims=True) - lacking @ others
