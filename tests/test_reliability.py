@@ -44,6 +44,13 @@ def copied(reference, tmp_path):
     return words, folder
 
 
+def test_a_kill_between_the_last_chunk_and_its_state_leaves_no_state_behind(reference, tmp_path):
+    words, folder = copied(reference, tmp_path)
+    (folder / "chunks" / "samples_2-3.state").write_bytes(b"of a chunk that is there by now")
+    assert run("px-sample", *words).returncode == 0
+    assert_same(tmp_path, reference)
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [

@@ -143,13 +143,13 @@ def _sample_run(
     done = done_samples(run, chunks)
     for path in chunks:
         finished(path)
+    pieces = plan(run, done, n_sample, chunk_size)
     existing = len(done.intersection(range(n_sample)))
     if existing == n_sample:
         progress.say(already_complete(run.name, n_sample))
         return 0
     if existing:
         progress.say(resuming(run.name, existing))
-    pieces = plan(run, done, n_sample, chunk_size)
     progress.start()
     failed, unclaimed = generate(run, job, network(), pieces, progress, finished)
     if unclaimed:  # the other process may have finished them by now
