@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from pxtools import blas  # isort: skip  # before mlx
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import mlx.core as mx
@@ -18,11 +17,9 @@ from pxtools.backbone import distances
 from pxtools.config import Config
 from pxtools.features import Atoms
 from pxtools.residues import vdw_radius
+from pxtools.sampler import Guide
 
 assert blas
-# noisy and denoised coordinates (S, A, 3) and the noise level in Å, to those to go on with
-Guide = Callable[[mx.array, mx.array, float], tuple[mx.array, mx.array]]
-
 HAND_LEVELS = (8.0, 80.0)  # Å: the fold takes shape, its helices have not
 CLASH_LEVELS = (0.05, 5.0)  # Å: below, the network mends the bonds for the last time
 OVERLAP = 0.6  # Å that van der Waals spheres may overlap; px-score's clashes begin at 0.8

@@ -12,11 +12,12 @@ import mlx.core as mx
 import numpy as np
 
 from pxtools.features import random_rotations
-from pxtools.guidance import Guide
 from pxtools.schedule import Schedule
 
 assert blas
 NOISE_SCALE = 1.003
+# noisy and denoised coordinates (S, A, 3) and the noise level in Å, to those to go on with
+Guide = Callable[[mx.array, mx.array, float], tuple[mx.array, mx.array]]
 
 
 class Draws(NamedTuple):
