@@ -51,10 +51,10 @@ def run_folder(folder: Path) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """The files of a run by name; what was set aside and the lock do not count."""
+    """The files of a run by name; not what was set aside, the lock, or a write that was cut off."""
     base = run_folder(folder)
     paths = (p for p in base.rglob("*") if p.is_file() and ".corrupt" not in str(p))
-    return {str(p.relative_to(base)): p.read_bytes() for p in paths if p.name != ".lock"}
+    return {str(p.relative_to(base)): p.read_bytes() for p in paths if p.name[0] != "."}
 
 
 def assert_same(folder: Path, reference: Path, only: str = "") -> None:

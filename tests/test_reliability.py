@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import mlx.core as mx
@@ -49,6 +50,16 @@ def test_a_kill_between_the_last_chunk_and_its_state_leaves_no_state_behind(refe
     (folder / "chunks" / "samples_2-3.state").write_bytes(b"of a chunk that is there by now")
     assert run("px-sample", *words).returncode == 0
     assert_same(tmp_path, reference)
+
+
+def test_a_write_that_was_cut_off_is_removed_after_an_hour(reference, tmp_path):
+    words, folder = copied(reference, tmp_path)
+    old, fresh = (folder / "chunks" / f".samples_2-3.msgpack.{pid}.tmp" for pid in (1, 2))
+    for path in (old, fresh):
+        path.write_bytes(b"half a chu")
+    os.utime(old, (time.time() - 3700, time.time() - 3700))
+    assert run("px-sample", *words).returncode == 0
+    assert fresh.exists() and not old.exists()  # another process may still write the fresh one
 
 
 @pytest.mark.parametrize(
