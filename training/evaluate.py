@@ -87,19 +87,25 @@ def write_pdb(path, target):
     structure.write_pdb(str(path))
 
 
-def design(args, folder):
+def design(data, model, folder, sizes, n_targets, n_designs, n_steps, options):
+    """px-score's rows of designs for held-out targets."""
+    folder.mkdir(parents=True, exist_ok=True)
     tasks = folder / "tasks.json"
-    chains = Chains(args.data, True)
-    sizes = WIDE if args.wide else SIZES
-    made = [held_out_task(chains, i, folder, sizes) for i in range(args.targets)]
-    tasks.write_text(json.dumps(made))
-    sample = ["px-sample", "-i", str(tasks), "-o", str(folder / "out"), "--model", args.model]
-    sample += ["--N_sample", str(args.designs), "--N_step", str(args.steps), *args.options]
+    chains = Chains(data, True)
+    tasks.write_text(
+        json.dumps([held_out_task(chains, i, folder, sizes) for i in range(n_targets)])
+    )
+    sample = ["px-sample", "-i", str(tasks), "-o", str(folder / "out"), "--model", str(model)]
+    sample += ["--N_sample", str(n_designs), "--N_step", str(n_steps), *options]
     sampler = subprocess.Popen(sample, stdout=subprocess.PIPE)
     subprocess.run(["px-write-cif", "-q"], stdin=sampler.stdout, check=True)
     assert sampler.wait() == 0
     scored = ["px-score", "--json", "-q", str(folder / "out")]
     return json.loads(subprocess.run(scored, stdout=subprocess.PIPE, check=True).stdout)
+
+
+def percentages(rows):
+    return {name: 100 * np.mean([value(row) for row in rows]) for name, (value, _) in BOUND.items()}
 
 
 def binders(folder):
@@ -146,11 +152,12 @@ def main():
     ap.add_argument("options", nargs="*")
     args = ap.parse_args()
     folder = Path(args.out)
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = design(args, folder)
+    sizes = WIDE if args.wide else SIZES
+    numbers = (args.targets, args.designs, args.steps)
+    rows = design(args.data, args.model, folder, sizes, *numbers, args.options)
     print("| over all designs | found | wanted |\n|---|---|---|")
-    for name, (value, wanted) in BOUND.items():
-        print(f"| {name} | {100 * np.mean([value(row) for row in rows]):.1f} % | {wanted} |")
+    for name, found in percentages(rows).items():
+        print(f"| {name} | {found:.1f} % | {BOUND[name][1]} |")
     designs = binders(folder)
     print(f"| mean TM-score between designs of a target | {similarity(designs):.2f} | < 0.6 |")
     if args.copies:

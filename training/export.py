@@ -16,14 +16,18 @@ PROVENANCE = (
 )
 
 
-def main():
-    run, target = map(Path, sys.argv[1:])
-    config = json.loads((run / "config.json").read_text())
-    config |= {"mirror_check": True, "clash_guide": True}
-    weights = {k: w.to(torch.float16) for k, w in load_file(run / "best.safetensors").items()}
+def export(weights, config, target):
+    config = config | {"mirror_check": True, "clash_guide": True}
+    weights = {k: w.to(torch.float16) for k, w in weights.items()}
     metadata = {"config": json.dumps(config), "name": target.stem, "provenance": PROVENANCE}
     save_file(weights, target, metadata=metadata)
     target.chmod(0o644)
+
+
+def main():
+    run, target = map(Path, sys.argv[1:])
+    config = json.loads((run / "config.json").read_text())
+    export(load_file(run / "best.safetensors"), config, target)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Train the embedded model. Resumes from its own checkpoint; stop it at any time.
 
-    PYTHONPATH=. MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 \\
+    PATH=$PWD/bin:$PATH PYTHONPATH=. MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 \\
         python training/train.py --data monomers_small.npz --out training/run --minutes 60
 
 Recipe: EDM denoising (Karras et al. 2022) with AF3's rigidly aligned loss and smooth lDDT (AF3
@@ -9,13 +9,17 @@ section 3.7); several noise levels of a structure share its conditioning; EMA we
 
 import argparse
 import json
+import shutil
 import time
 from pathlib import Path
 
+import evaluate
 import numpy as np
 import torch
 from data import Chains, case
+from export import export
 from model import PXDesignD, open_gates
+from safetensors.torch import load_file, save_file
 
 from pxtools.backbone import CB_OF_IDEAL
 from pxtools.residues import DESIGN_RESTYPE
@@ -140,7 +144,16 @@ def measured(model, batches):
         sigmas.append(s.flatten())
     r, s = torch.cat(rmse), torch.cat(sigmas)
     bands = [r[(s >= a) & (s < b)].mean().item() for a, b in BANDS]
-    return float(np.mean(losses)), bands
+    return float(np.mean(losses)), [round(band, 3) for band in bands]
+
+
+def scores(model, data, folder):
+    """px-score's figures of 16 designs for held-out targets, made by the tools."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = folder / "weights.safetensors"
+    export(model.state_dict(), model.cfg, weights)
+    rows = evaluate.design(data, weights, folder, evaluate.SIZES, 4, 4, 100, ["-q"])
+    return {name: round(found, 1) for name, found in evaluate.percentages(rows).items()}
 
 
 def optimizers(model, lr):
@@ -182,11 +195,11 @@ def deepened(weights, model):
     return found
 
 
-def main():
+def arguments():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     ap.add_argument("--data", required=True)
     ap.add_argument("--pairs", help="two-chain complexes, for a share of the cases")
-    ap.add_argument("--out", required=True)
+    ap.add_argument("--out", required=True, type=Path)
     ap.add_argument("--config", help="sizes of a new model, config.json")
     ap.add_argument("--start", help=".safetensors weights to start from")
     ap.add_argument("--minutes", type=float, default=60)
@@ -195,83 +208,97 @@ def main():
     ap.add_argument("--warm-up", type=int, default=100, help="steps")
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--overfit", type=int, default=0, help="train on this many structures only")
+    ap.add_argument("--score-every", type=int, default=1000, help="steps, 0: never; needs bin/")
     args = ap.parse_args()
-    torch.set_num_threads(args.threads)
-    out = Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
-    train, test = Chains(args.data, False, args.pairs), Chains(args.data, True)
-    cfg = json.loads(Path(args.config or out / "config.json").read_text())
-    (out / "config.json").write_text(json.dumps(cfg))
+    if args.score_every and not shutil.which("px-sample"):
+        ap.error("px-sample is not on PATH: add the project's bin/, or --score-every 0")
+    return args
+
+
+def prepared(args):
+    """The model, its running average and its configuration."""
+    cfg = json.loads(Path(args.config or args.out / "config.json").read_text())
+    (args.out / "config.json").write_text(json.dumps(cfg))
     torch.manual_seed(0)
     model, ema = PXDesignD(cfg), PXDesignD(cfg)
     open_gates(model)
     if args.start:
-        from safetensors.torch import load_file
-
         weights = deepened(load_file(args.start), model)
         weights = {k: w.float() for k, w in weights.items()}
         missing, unexpected = model.load_state_dict(weights, strict=False)
         assert not unexpected and all("_s." in k for k in missing), (missing, unexpected)
     ema.load_state_dict(model.state_dict())
+    return model, ema
+
+
+def resumed(out, model, ema, opts):
+    """Steps and seconds behind the checkpoint, if there is one, and the best held-out loss."""
+    if not (out / "checkpoint.pt").exists():
+        return 0, 0.0, float("inf")
+    ck = torch.load(out / "checkpoint.pt")
+    model.load_state_dict(ck["model"])
+    ema.load_state_dict(ck["ema"])
+    for opt, state in zip(opts, ck["opts"], strict=True):
+        opt.load_state_dict(state)
+    return ck["step"], ck["seconds"], ck["best"]
+
+
+def learn(model, ema, opts, f, step, rate):
+    """One step of all optimizers; returns the loss."""
+    for opt in opts:
+        for group in opt.param_groups:
+            group["lr"] = rate * group["peak"]
+    loss, _, _ = loss_of(model, f, torch.Generator().manual_seed(step))
+    model.zero_grad()
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    if torch.isfinite(norm):
+        for opt in opts:
+            opt.step()
+    keep = min(0.999, (2 + step) / (11 + step))
+    with torch.no_grad():
+        for a, b in zip(ema.parameters(), model.parameters(), strict=True):
+            a.lerp_(b, 1 - keep)
+    return loss.item()
+
+
+def main():
+    args = arguments()
+    torch.set_num_threads(args.threads)
+    out = args.out
+    out.mkdir(parents=True, exist_ok=True)
+    train, test = Chains(args.data, False, args.pairs), Chains(args.data, True)
+    model, ema = prepared(args)
     opts = optimizers(model, args.lr)
-    step, seconds, best = 0, 0.0, float("inf")
-    if (out / "checkpoint.pt").exists():
-        ck = torch.load(out / "checkpoint.pt")
-        model.load_state_dict(ck["model"])
-        ema.load_state_dict(ck["ema"])
-        for opt, state in zip(opts, ck["opts"], strict=True):
-            opt.load_state_dict(state)
-        step, seconds, best = ck["step"], ck["seconds"], ck["best"]
+    step, seconds, best = resumed(out, model, ema, opts)
     sizes = [ONE] * args.overfit or [*SIZES, *SIZES]
     unseen = [batch(test, [0, 10**9 + i], size) for i, size in enumerate(sizes)]
     own = [batch(train, [2, i], ONE) for i in range(args.overfit)]
     stage = 60 * (args.stage_minutes or args.minutes)
     weights = np.array([s[3] for s in SIZES], float)
-    began, base, recent = time.monotonic(), seconds, []
-    while time.monotonic() - began < 60 * args.minutes:
-        rng = np.random.default_rng([1, step])
-        size = SIZES[rng.choice(len(SIZES), p=weights / weights.sum())]
+    began, base, losses = time.monotonic(), seconds, []
+    while seconds - base < 60 * args.minutes:
+        size = SIZES[np.random.default_rng([1, step]).choice(len(SIZES), p=weights / weights.sum())]
         f = own[step % args.overfit] if own else batch(train, [2, step], size)
-        g = torch.Generator().manual_seed(step)
         rate = min(1, (step + 1) / args.warm_up) * max(0.03, 1 - seconds / stage)
-        for opt in opts:
-            for group in opt.param_groups:
-                group["lr"] = rate * group["peak"]
-        loss, _, _ = loss_of(model, f, g)
-        model.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        if torch.isfinite(norm):
-            for opt in opts:
-                opt.step()
-        recent.append(loss.item())
+        losses.append(learn(model, ema, opts, f, step, rate))
         step, seconds = step + 1, base + time.monotonic() - began
-        keep = min(0.999, (1 + step) / (10 + step))
-        with torch.no_grad():
-            for a, b in zip(ema.parameters(), model.parameters(), strict=True):
-                a.lerp_(b, 1 - keep)
-        if step % 100 == 0 or time.monotonic() - began >= 60 * args.minutes:
+        if step % 100 == 0 or seconds - base >= 60 * args.minutes:
             value, bands = measured(ema, unseen)
             best = save(out, model, ema, opts, step, seconds, value, best)
-            line = {
-                "step": step,
-                "seconds": round(seconds),
-                "rate": round(rate, 4),
-                "loss": np.mean(recent),
-            }
-            line |= {"held_out": value, "bands": [round(b, 3) for b in bands]}
+            line = {"step": step, "seconds": round(seconds), "rate": round(rate, 4)}
+            line |= {"loss": np.mean(losses), "held_out": value, "bands": bands}
             if own:
-                value, bands = measured(ema, own)
-                line |= {"own": value, "own_bands": [round(b, 3) for b in bands]}
-            recent = []
+                line["own"], line["own_bands"] = measured(ema, own)
+            if args.score_every and step % args.score_every == 0:
+                line["scores"] = scores(ema, args.data, out / f"designs_{step}")
+            losses = []
             with (out / "log.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
             print(line, flush=True)
 
 
 def save(out, model, ema, opts, step, seconds, value, best):
-    from safetensors.torch import save_file
-
     if value < best:
         save_file(ema.state_dict(), out / "best.safetensors")
     fields = {
