@@ -25,8 +25,7 @@ def cif_writer(chunk: Chunk, align: bool) -> Callable[[int], tuple[bytes, float]
     each design is laid on the target as deposited (CA atoms), else it stays where it was sampled.
     """
     atoms = chunk.atoms
-    binder = atoms.chain == atoms.chain[-1]
-    ca = (atoms.name == "CA") & ~binder & np.isfinite(atoms.xyz).all(1)
+    binder, ca = atoms.binder, atoms.placed_ca
     deposited = chunk.target
     table = atoms if deposited is None else joined(deposited, atoms, binder)
     template = _template(table, chunk.sequences, str(chunk.run["task"]["name"]))

@@ -37,6 +37,16 @@ class Atoms:
     def __len__(self) -> int:
         return len(self.name)
 
+    @property
+    def binder(self) -> np.ndarray:
+        """(A,) bool: the last chain of the sampled atoms."""
+        return self.chain == self.chain[-1]
+
+    @property
+    def placed_ca(self) -> np.ndarray:
+        """(A,) bool: the target's CA atoms with a deposited place; designs are laid on them."""
+        return (self.name == "CA") & ~self.binder & np.isfinite(self.xyz).all(1)
+
     def deposited(self) -> "Atoms":
         """The atoms that have a deposited place."""
         known = np.isfinite(self.xyz).all(1)

@@ -31,7 +31,7 @@ from pxtools.features import randomly_placed
 from pxtools.guidance import guide_of
 from pxtools.interrupt import Interrupted, uninterrupted
 from pxtools.run import Lock, RunDir, differences, set_aside, write_atomically
-from pxtools.sampler import diffusion_step, draw, start_noise
+from pxtools.sampler import Guide, diffusion_step, draw, start_noise
 from pxtools.schedule import Schedule
 from pxtools.words import DamagedError, InputError, Progress, say, warn
 
@@ -101,6 +101,7 @@ def generate(
     features = job.design.features
     ref_pos = randomly_placed(features.ref_pos, features.atom_to_token, job.seed)
     condition = network.condition(features, ref_pos)
+    guide = guide_of(network.config, features.atoms, job.design.deposited)
     lock = Lock(run)
     failed, unclaimed = 0, set[int]()
     for piece in pieces:
@@ -109,7 +110,7 @@ def generate(
             continue
         try:
             if is_still_missing(run, job.record, piece.samples):
-                chunk, bad = _generate_piece(run, job, network, condition, piece, progress)
+                chunk, bad = _generate_piece(run, job, network, condition, guide, piece, progress)
                 failed += len(bad)
                 if chunk:
                     finished(chunk)
@@ -130,6 +131,7 @@ def _generate_piece(
     job: Job,
     network: PXDesignD,
     condition: Condition,
+    guide: Guide | None,
     piece: Piece,
     progress: Progress,
 ) -> tuple[Path | None, dict[int, int]]:
@@ -138,7 +140,6 @@ def _generate_piece(
     first, last = samples[0] + 1, samples[-1] + 1
     n_atoms = len(job.design.features.atoms)
     levels = job.schedule.levels()
-    guide = guide_of(network.config, job.design.features.atoms, job.design.deposited)
     # steps done, coordinates, failures: one name, so that an interruption finds them in step
     at = _read_state(run.state(samples), samples, n_atoms, job) or (
         0,

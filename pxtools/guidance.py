@@ -42,8 +42,7 @@ class Known:
 
 def known(atoms: Atoms, target: Atoms) -> Known:
     """Of the sampled atoms, and the target's as deposited."""
-    ca = (atoms.name == "CA") & np.isfinite(atoms.xyz).all(1)  # the binder has no place yet
-    binder = atoms.chain == atoms.chain[-1]
+    binder, ca = atoms.binder, atoms.placed_ca
     residue = atoms.label_seq[binder]
     apart = np.abs(residue[:, None] - residue)
     own, others = (
@@ -68,23 +67,24 @@ def guide_of(config: Config, atoms: Atoms, target: Atoms) -> Guide | None:
 
     def guide(x: mx.array, x0: mx.array, sigma: float) -> tuple[mx.array, mx.array]:
         if config.mirror_check and HAND_LEVELS[0] < sigma < HAND_LEVELS[1]:
-            hands = np.ones((len(x0), 1, 1), np.float32)
-            for i, sample in finite(x0):
-                hands[i] = handedness(sample, at)
+            samples = np.array(x0)
+            hands = np.ones((len(samples), 1, 1), np.float32)
+            for i in finite(samples):
+                hands[i] = handedness(samples[i], at)
             x, x0 = mx.array(hands) * x, mx.array(hands) * x0
         if config.clash_guide and CLASH_LEVELS[0] < sigma < CLASH_LEVELS[1]:
             samples = np.array(x0)
-            for i, sample in finite(x0):
-                samples[i] = without_clashes(sample, at)
+            for i in finite(samples):
+                samples[i] = without_clashes(samples[i], at)
             x0 = mx.array(samples)
         return x, x0
 
     return guide
 
 
-def finite(x: mx.array) -> list[tuple[int, np.ndarray]]:
-    """The samples (A, 3) that can be corrected, by number; the others' failure is reported."""
-    return [(i, sample) for i, sample in enumerate(np.array(x)) if np.isfinite(sample).all()]
+def finite(samples: np.ndarray) -> np.ndarray:
+    """Which of the samples (S, A, 3) can be corrected; the others' failure is reported."""
+    return np.flatnonzero(np.isfinite(samples).all((1, 2)))
 
 
 def handedness(x: np.ndarray, at: Known) -> float:

@@ -19,7 +19,7 @@ from pxtools.models import read_model
 from pxtools.residues import vdw_radius
 from pxtools.sampler import Draws, diffusion_step
 from pxtools.schedule import Schedule
-from pxtools.score import OVERLAP
+from pxtools.score import _too_close
 from pxtools.target import read_target
 from pxtools.task import read_tasks
 
@@ -54,13 +54,13 @@ def docked(atoms, target, gap: float) -> np.ndarray:
 
 def clashes(x, atoms, target) -> tuple[int, int]:
     """Heavy atoms too close for px-score: binder to target, and inside the binder."""
-    binder = atoms.chain == atoms.chain[-1]
+    binder = atoms.binder
     own, others = (
         np.array([vdw_radius(e) for e in elements])
         for elements in (atoms.element[binder], target.element)
     )
-    outside = distances(x[binder], target.xyz) < own[:, None] + others - OVERLAP
-    inside = distances(x[binder], x[binder]) < own[:, None] + own - OVERLAP
+    outside = _too_close(x[binder], own, target.xyz, others)
+    inside = _too_close(x[binder], own, x[binder], own)
     residue = atoms.label_seq[binder]
     return int(outside.sum()), int((inside & (residue[:, None] - residue >= 2)).sum())
 
