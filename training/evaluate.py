@@ -104,6 +104,20 @@ def design(data, model, folder, sizes, n_targets, n_designs, n_steps, options):
     return json.loads(subprocess.run(scored, stdout=subprocess.PIPE, check=True).stdout)
 
 
+def unguided(model, folder):
+    """The model in a file that does not ask for the clash guide, for the network's own figures."""
+    import mlx.core as mx
+
+    from pxtools.models import find_model
+
+    weights, metadata = mx.load(str(find_model(model)[1]), return_metadata=True)
+    config = json.loads(metadata["config"]) | {"clash_guide": False}
+    plain = folder / "unguided" / f"{metadata['name']}.safetensors"
+    plain.parent.mkdir(parents=True, exist_ok=True)
+    mx.save_safetensors(str(plain), weights, metadata | {"config": json.dumps(config)})
+    return plain
+
+
 def percentages(rows):
     return {name: 100 * np.mean([value(row) for row in rows]) for name, (value, _) in BOUND.items()}
 
@@ -148,13 +162,15 @@ def main():
     ap.add_argument("--designs", type=int, default=8)
     ap.add_argument("--steps", type=int, default=200)
     ap.add_argument("--wide", action="store_true", help="larger binders and targets")
+    ap.add_argument("--unguided", action="store_true", help="without the clash guide")
     ap.add_argument("--copies", type=int, default=0, help="designs to compare with training data")
     ap.add_argument("options", nargs="*")
     args = ap.parse_args()
     folder = Path(args.out)
+    model = unguided(args.model, folder) if args.unguided else args.model
     sizes = WIDE if args.wide else SIZES
     numbers = (args.targets, args.designs, args.steps)
-    rows = design(args.data, args.model, folder, sizes, *numbers, args.options)
+    rows = design(args.data, model, folder, sizes, *numbers, args.options)
     print("| over all designs | found | wanted |\n|---|---|---|")
     for name, found in percentages(rows).items():
         print(f"| {name} | {found:.1f} % | {BOUND[name][1]} |")
