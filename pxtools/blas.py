@@ -10,7 +10,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from pxtools.words import warn
+from pxtools.console import warn
 
 _openblas: ctypes.CDLL | None = None
 

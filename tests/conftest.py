@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 assert blas
+pytest_plugins = ["tiny_model"]
 
 DATA = Path(__file__).parent / "data"
 STRUCTURES = DATA / "structures"

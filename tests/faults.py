@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from tools import command, environment, run, small_run
+from processes import command, environment, run, small_run
 
 SAMPLES, CHUNK, STEPS = 4, 2, 60  # states are saved after step 50
 

@@ -21,19 +21,23 @@ from pxtools import blas  # isort: skip  # before mlx
 import numpy as np
 from conftest import DATA, STRUCTURES, fixture_task
 
-from pxtools.checkpoint import read_checkpoint
-from pxtools.chunk import Chunk, pack_chunk, seal, unpack_chunk
-from pxtools.cif import cif_writer
-from pxtools.config import Config
-from pxtools.design import prepare
-from pxtools.models import ModelFile, load_network, read_model
-from pxtools.run import RunDir, read_run
-from pxtools.score import best_first, read_complex, score
-from pxtools.summary import as_csv, in_words
-from pxtools.summary import read_rows as read_rows_of
-from pxtools.target import read_target
-from pxtools.task import read_tasks
-from pxtools.words import DamagedError, InputError
+from pxtools.conversion.torch_file import read_checkpoint
+from pxtools.errors import DamagedError, InputError
+from pxtools.network.config import Config
+from pxtools.network.weights import ModelFile, load_network, read_model
+from pxtools.runs.chunk import Chunk, pack_chunk, unpack_chunk
+from pxtools.runs.design_cif import cif_writer
+from pxtools.runs.folder import RunDir
+from pxtools.runs.record import read_run
+from pxtools.runs.seal import seal
+from pxtools.scoring.complex import read_complex
+from pxtools.scoring.metrics import score
+from pxtools.scoring.ranking import best_first
+from pxtools.scoring.summary import as_csv, in_words
+from pxtools.scoring.summary import read_rows as read_rows_of
+from pxtools.task.design import prepare
+from pxtools.task.reading import read_tasks
+from pxtools.task.target import read_target
 
 assert blas
 MODEL = ModelFile("none", Path(), "", 0, Config(), None)

@@ -7,7 +7,7 @@ the steps of the same run. Quote the ratio; absolute times depend on the machine
 On a GPU, PyTorch's time for the same products stands beside, where PyTorch is installed.
 """
 
-from pxtools import ops  # isort: skip  # before mlx
+from pxtools.network import ops  # isort: skip  # before mlx
 
 import argparse
 import json
@@ -25,13 +25,14 @@ from pathlib import Path
 import mlx.core as mx
 import numpy as np
 
-from pxtools.chunk import Chunk
-from pxtools.cif import cif_writer
-from pxtools.config import Config
-from pxtools.denoiser import PXDesignD, sanitize
-from pxtools.features import Features, featurize, randomly_placed
-from pxtools.target import TargetChain, read_target
-from pxtools.task import read_tasks
+from pxtools.network.config import Config
+from pxtools.network.features import Features, featurize, randomly_placed
+from pxtools.network.pxdesign import PXDesignD, sanitize
+from pxtools.runs.chunk import Chunk
+from pxtools.runs.design_cif import cif_writer
+from pxtools.structure.target import TargetChain
+from pxtools.task.reading import read_tasks
+from pxtools.task.target import read_target
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -237,7 +238,7 @@ def tools_table() -> None:
         words = [str(commands / "px-status"), folder]
         times = [seconds(lambda: subprocess.run(words, stdout=-3)) for _ in range(7)]
         print(f"| px-status on {status:,} CIFs | {statistics.median(times):.3f} s |")
-        from pxtools.run import write_atomically
+        from pxtools.runs.files import write_atomically
 
         def files() -> None:
             for i in range(200):
@@ -255,7 +256,8 @@ def tools_table() -> None:
 
 def time_score(folder: Path, n: int = 1000) -> None:
     """px-score on a run of `n` designs of 200 tokens, as a process."""
-    from pxtools.run import RunDir, seal_record
+    from pxtools.runs.folder import RunDir
+    from pxtools.runs.record import seal_record
 
     chains, length = target(200)
     atoms = featurize(chains, length).atoms
@@ -278,7 +280,8 @@ def time_score(folder: Path, n: int = 1000) -> None:
 
 def status_folder(folder: Path, n: int = 10_000) -> int:
     """A finished run of `n` designs, its CIFs empty: px-status reads their names alone."""
-    from pxtools.run import RunDir, seal_record
+    from pxtools.runs.folder import RunDir
+    from pxtools.runs.record import seal_record
 
     run = RunDir.of(str(folder), "bench", 1)
     run.predictions.mkdir(parents=True)

@@ -4,7 +4,8 @@ import hashlib
 
 import numpy as np
 
-from pxtools.backbone import (
+from pxtools.network.features import featurize, one_hot, randomly_placed
+from pxtools.structure.backbone import (
     HELIX,
     STRAND,
     expected_radius,
@@ -12,9 +13,8 @@ from pxtools.backbone import (
     radius_of_gyration,
     secondary_structure,
 )
-from pxtools.features import featurize, one_hot, randomly_placed
-from pxtools.residues import AMINO_ACIDS, residue_types
-from pxtools.target import TargetChain, TargetResidue
+from pxtools.structure.residues import AMINO_ACIDS, residue_types
+from pxtools.structure.target import TargetChain, TargetResidue
 
 LETTERS = dict(zip("ARNDCQEGHILKMFPSTWYV", AMINO_ACIDS, strict=True))
 CONTACT = 8.0  # Å

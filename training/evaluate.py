@@ -17,8 +17,8 @@ import numpy as np
 from data import Chains, cut
 from tmtools import tm_align
 
-from pxtools.align import rmsds
-from pxtools.score import read_complex
+from pxtools.scoring.complex import read_complex
+from pxtools.structure.geometry import rmsds
 
 SIZES = [(40, 24), (48, 32), (40, 48), (48, 56)]  # binder residues, target residues
 WIDE = [(60, 80), (72, 64), (60, 112), (80, 96)]
@@ -108,7 +108,7 @@ def unguided(model, folder):
     """The model in a file that does not ask for the clash guide, for the network's own figures."""
     import mlx.core as mx
 
-    from pxtools.models import find_model
+    from pxtools.network.weights import find_model
 
     weights, metadata = mx.load(str(find_model(model)[1]), return_metadata=True)
     config = json.loads(metadata["config"]) | {"clash_guide": False}

@@ -1,4 +1,4 @@
-"""PXDesign-d in PyTorch, for training: the same parameter names as pxtools/denoiser.py.
+"""PXDesign-d in PyTorch, for training: the same parameter names as pxtools/network/pxdesign.py.
 
 Shapes: B structures of equal size, K noise levels of each sharing one conditioning, T tokens,
 A atoms, W local windows of 32 queries x 128 keys.

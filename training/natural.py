@@ -10,9 +10,11 @@ import argparse
 import numpy as np
 from data import Pairs
 
-from pxtools.backbone import HELIX, LOOP, STRAND, ideal_cb, secondary_structure
-from pxtools.residues import BACKBONE, RADII
-from pxtools.score import CHECKS, Complex, score
+from pxtools.scoring.columns import CHECKS
+from pxtools.scoring.complex import Complex
+from pxtools.scoring.metrics import score
+from pxtools.structure.backbone import HELIX, LOOP, STRAND, ideal_cb, secondary_structure
+from pxtools.structure.residues import BACKBONE, RADII
 
 COLUMNS = ("bonds_off", "angles_off", "ca_steps_off", "chirality_off")
 COLUMNS = (*COLUMNS, "clashes_inside", "clashes_target", "helix", "strand", "contacts")

@@ -21,8 +21,8 @@ from export import export
 from model import PXDesignD, open_gates
 from safetensors.torch import load_file, save_file
 
-from pxtools.backbone import CB_OF_IDEAL
-from pxtools.residues import DESIGN_RESTYPE
+from pxtools.structure.backbone import CB_OF_IDEAL
+from pxtools.structure.residues import DESIGN_RESTYPE
 
 # binder residues, target residues, structures a step, weight
 SIZES = [(40, 24, 4, 2), (48, 32, 3, 3), (40, 56, 2, 4), (60, 48, 2, 2), (48, 80, 1, 3)]

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from argh import arg
 
-from pxtools import cli
-from pxtools.words import InputError, say
+from pxtools.commands import cli
+from pxtools.console import say
+from pxtools.errors import InputError
 
 
 @arg("checkpoint", help="pxdesign_v0.1.0.pt, or another checkpoint of PXDesign-d")
@@ -25,9 +26,9 @@ def px_convert_checkpoint(
 
     Prints the model's path.
     """
-    from pxtools.conformers import read_ccd_cache
-    from pxtools.convert import KNOWN_DIGESTS, convert
-    from pxtools.models import weights_folder
+    from pxtools.conversion.pxdesign import KNOWN_DIGESTS, convert
+    from pxtools.network.conformers import read_ccd_cache
+    from pxtools.network.weights import weights_folder
 
     path = Path(checkpoint)
     if not path.is_file():

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 
 from argh import arg
 
-from pxtools import cli
-from pxtools.words import InputError, Progress, already_complete, resuming, say, warn
+from pxtools.commands import cli
+from pxtools.console import Progress, already_complete, resuming, say, warn
+from pxtools.errors import InputError
 
 if TYPE_CHECKING:
-    from pxtools.denoiser import PXDesignD
-    from pxtools.generate import Job
-    from pxtools.models import ModelFile
-    from pxtools.run import RunDir
+    from pxtools.network.pxdesign import PXDesignD
+    from pxtools.network.weights import ModelFile
+    from pxtools.runs.folder import RunDir
+    from pxtools.sampling.chunks import Job
 
 EXIT_FAILED_SAMPLES = 3
 # the published pipeline's names and the usual ones
@@ -89,15 +90,15 @@ def sample(
     **numbers: int | float | str | None,
 ) -> int:
     """All tasks and seeds of a command; `finished` gets every chunk. Returns failed samples."""
-    from pxtools import ops  # before mlx
-    from pxtools.contents import open_run
-    from pxtools.design import prepare, run_record
-    from pxtools.generate import Job
-    from pxtools.models import load_network, read_model
-    from pxtools.run import RunDir, seeds_of
-    from pxtools.settings import DEFAULT_SEED, parse_seeds, settings
-    from pxtools.target import read_target
-    from pxtools.task import read_tasks
+    from pxtools.network import ops  # before mlx
+    from pxtools.network.weights import load_network, read_model
+    from pxtools.runs.folder import RunDir, seeds_of
+    from pxtools.runs.inventory import open_run
+    from pxtools.sampling.chunks import Job
+    from pxtools.sampling.presets import DEFAULT_SEED, parse_seeds, settings
+    from pxtools.task.design import prepare, run_record
+    from pxtools.task.reading import read_tasks
+    from pxtools.task.target import read_target
 
     dtype = DTYPES.get(dtype, dtype)
     wanted = settings(preset, **numbers)
@@ -135,8 +136,8 @@ def _sample_run(
     quiet: bool,
     finished: Callable[[Path], None],
 ) -> int:
-    from pxtools.contents import done_samples, valid_chunks
-    from pxtools.generate import generate, plan
+    from pxtools.runs.inventory import done_samples, valid_chunks
+    from pxtools.sampling.chunks import generate, plan
 
     progress = Progress(n_sample, chunk_size, quiet)
     chunks = valid_chunks(run, job.record)
@@ -160,7 +161,7 @@ def _sample_run(
 
 
 def _choose_device(device: str | None, workers: int | None) -> None:
-    from pxtools import ops  # before mlx
+    from pxtools.network import ops  # before mlx
 
     import mlx.core as mx  # isort: skip
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from argh import arg
 
-from pxtools import cli
-from pxtools.words import InputError, say
+from pxtools.commands import cli
+from pxtools.console import say
+from pxtools.errors import InputError
 
 if TYPE_CHECKING:
-    from pxtools.run import RunDir
+    from pxtools.runs.folder import RunDir
 
 
 @arg("paths", nargs="*", help="results folders, chunk or structure files; none: paths from stdin")
@@ -26,8 +27,8 @@ def px_score(*paths: str, json: bool = False, top: int = 5, quiet: bool = False)
     summary of the run goes to stdout. Structures that belong to no run (the last chain is the
     binder) are printed as CSV.
     """
-    from pxtools.score import best_first
-    from pxtools.summary import as_csv, in_words, rank, score_file, summary_csv, update
+    from pxtools.scoring.ranking import best_first, rank
+    from pxtools.scoring.summary import as_csv, in_words, score_file, summary_csv, update
 
     if top < 0:
         raise InputError.of("--top", "number", "0 or more", top)
@@ -53,7 +54,7 @@ def px_score(*paths: str, json: bool = False, top: int = 5, quiet: bool = False)
 
 def _sorted_out(paths: Iterable[Path]) -> tuple[dict[RunDir, set[int] | None], list[Path]]:
     """The runs that the paths name (with the samples asked for, None: all), and loose files."""
-    from pxtools.run import RunDir, find_runs
+    from pxtools.runs.folder import RunDir, find_runs
 
     runs: dict[RunDir, set[int] | None] = {}
     files = []

@@ -10,9 +10,12 @@ from typing import Any
 
 from argh import arg
 
-from pxtools import cli
-from pxtools.run import Lock, RunDir, find_runs, read_run
-from pxtools.words import DamagedError, InputError, in_columns
+from pxtools.commands import cli
+from pxtools.console import in_columns
+from pxtools.errors import DamagedError, InputError
+from pxtools.runs.folder import RunDir, find_runs
+from pxtools.runs.lock import Lock
+from pxtools.runs.record import read_run
 
 STATE_HEAD_BYTES = 4096
 COLUMNS = ("TASK", "SEED", "SAMPLES", "CHUNKS", "CIFS", "MODEL", "STATE", "RATE", "TIME LEFT")

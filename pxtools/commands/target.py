@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from argh import arg
 
-from pxtools import cli
-from pxtools.words import say, warn
+from pxtools.commands import cli
+from pxtools.console import say, warn
 
 if TYPE_CHECKING:
-    from pxtools.check import Check
+    from pxtools.task.inspection import Check
 
 
 @arg("-i", "--input-json-path", help="design tasks, JSON or YAML (- for stdin)")
@@ -21,9 +21,9 @@ def px_target(
     *, input_json_path: str, dump_dir: str | None = None, model: str | None = None
 ) -> None:
     """Check design tasks without running anything; show what the model will see of each target."""
-    from pxtools.check import check, report, warnings
-    from pxtools.models import read_model
-    from pxtools.task import read_tasks
+    from pxtools.network.weights import read_model
+    from pxtools.task.inspection import check, report, warnings
+    from pxtools.task.reading import read_tasks
 
     model_file = read_model(model)
     checks = [check(task, model_file) for task in read_tasks(input_json_path)]
@@ -36,10 +36,10 @@ def px_target(
 
 
 def _write(checked: Check, folder: Path) -> None:
-    from pxtools.check import pymol_script
-    from pxtools.cif import target_cif
-    from pxtools.features import featurize
-    from pxtools.run import write_atomically
+    from pxtools.network.features import featurize
+    from pxtools.runs.design_cif import target_cif
+    from pxtools.runs.files import write_atomically
+    from pxtools.task.inspection import pymol_script
 
     name = checked.task.name
     cif, script = folder / f"{name}_parsed_target.cif", folder / f"{name}_parsed_target.pml"

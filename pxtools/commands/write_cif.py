@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from argh import arg
 
-from pxtools import cli
-from pxtools.words import InputError
+from pxtools.commands import cli
+from pxtools.errors import InputError
 
 if TYPE_CHECKING:
-    from pxtools.run import RunDir
+    from pxtools.runs.folder import RunDir
 
 
 @arg("chunks", nargs="*", help="chunk files; none: their paths are read from stdin")
@@ -33,7 +33,7 @@ def px_write_cif(
 
     SUCCESS_FILE is written once all samples of a run have their file.
     """
-    from pxtools.writing import Writer
+    from pxtools.runs.writing import Writer
 
     if input_json_path and not chunks:
         paths: Iterator[Path] = iter(_chunks_of(input_json_path, dump_dir, seeds))
@@ -52,7 +52,7 @@ def px_write_cif(
 
 def run_of(chunk: Path) -> RunDir:
     """The run directory that a chunk file lies in."""
-    from pxtools.run import RunDir
+    from pxtools.runs.folder import RunDir
 
     if chunk.suffix != ".msgpack":
         raise InputError.of(chunk, "chunk", "a .msgpack chunk file of px-sample", chunk.name)
@@ -66,9 +66,9 @@ def run_of(chunk: Path) -> RunDir:
 
 
 def _chunks_of(input_json_path: str, dump_dir: str, seeds: str | None) -> list[Path]:
-    from pxtools.run import RunDir, seeds_of
-    from pxtools.settings import parse_seeds
-    from pxtools.task import read_tasks
+    from pxtools.runs.folder import RunDir, seeds_of
+    from pxtools.sampling.presets import parse_seeds
+    from pxtools.task.reading import read_tasks
 
     runs = [
         RunDir.of(dump_dir, task.name, seed)

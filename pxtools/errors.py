@@ -1,0 +1,23 @@
+"""The two kinds of errors that are the input's, not the program's."""
+
+from typing import Any
+
+
+class InputError(Exception):
+    """The user's input is wrong: one line, exit code 2, no traceback."""
+
+    @classmethod
+    def of(cls, file: Any, field: str, expected: str, found: Any) -> "InputError":
+        """Name the file, the field, what was expected there and what was found instead."""
+        return cls(f"{file}: {field}: expected {expected}, found {shown(found)}")
+
+
+class DamagedError(Exception):
+    """A file of ours that is truncated, altered or not what its name says."""
+
+
+def shown(value: Any, limit: int = 120) -> str:
+    """A value from a user's file in one short, printable line."""
+    text = value if isinstance(value, str) else repr(value)
+    text = "".join(c if c.isprintable() else "?" for c in text)
+    return (text if len(text) <= limit else text[: limit - 3] + "...") or "nothing"

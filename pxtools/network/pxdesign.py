@@ -1,0 +1,731 @@
+"""PXDesign-d: AlphaFold 3's diffusion module, conditioned on a target structure.
+
+Shapes: S samples, T tokens, A atoms, W = ceil(A / 32) local windows of 32 queries x 128 keys.
+"Alg. n" are the algorithms of Abramson et al. 2024, supplement. Parameter names are those of the
+published checkpoint. What depends on the task alone is computed by `condition`, once per task;
+what depends on the noise level by `at_noise_level`, once per step for all samples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+from pxtools.network import ops  # isort: skip  # loads the BLAS before mlx
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+
+from pxtools.network.config import Config, Depth
+from pxtools.network.features import Features, one_hot
+from pxtools.structure.residues import N_RESTYPES
+
+N_ELEMENTS = 128
+N_NAME_CHARS = 4 * 64
+EPS = 1e-5
+GPU_ACTIVATION_BYTES = 4_000_000_000
+PAIR_ROWS = 32  # of the pair representation at once: it is the largest tensor by far
+ALL_ROWS = slice(None)
+Modulation = tuple[mx.array, ...]
+W = TypeVar("W")  # an array, of MLX or numpy
+
+
+def linear(n_in: int, n_out: int, bias: bool = False) -> nn.Linear:
+    return nn.Linear(n_in, n_out, bias=bias)
+
+
+class LayerNorm(nn.Module):
+    """Layer norm with a weight and, as an option, a bias."""
+
+    def __init__(self, width: int, bias: bool = False):
+        super().__init__()
+        self.weight = mx.ones(width)
+        if bias:
+            self.bias = mx.zeros(width)
+
+    def __call__(self, x: mx.array) -> mx.array:
+        return mx.fast.layer_norm(x, self.weight, self.get("bias"), EPS)
+
+
+class AdaptiveLayerNorm(nn.Module):
+    """Alg. 26; the modulation sees only the conditioning, so it is computed apart."""
+
+    def __init__(self, c_a: int, c_s: int):
+        super().__init__()
+        self.layernorm_s = LayerNorm(c_s)
+        self.linear_s = linear(c_s, c_a, bias=True)
+        self.linear_nobias_s = linear(c_s, c_a)
+
+    def modulation(self, s: mx.array) -> Modulation:
+        s = self.layernorm_s(s)
+        return ops.sigmoid(self.linear_s(s)), self.linear_nobias_s(s)
+
+    def __call__(self, a: mx.array, modulation: Modulation) -> mx.array:
+        scale, shift = modulation
+        return scale * mx.fast.layer_norm(a, None, None, EPS) + shift
+
+
+class Attention(nn.Module):
+    """Gated multi-head attention; `windows` turns it into local attention over atoms."""
+
+    def __init__(self, width: int, n_heads: int):
+        super().__init__()
+        self.n_heads = n_heads
+        self.linear_q = linear(width, width, bias=True)
+        self.linear_k = linear(width, width)
+        self.linear_v = linear(width, width)
+        self.linear_g = linear(width, width)
+        self.linear_o = linear(width, width)
+
+    def __call__(
+        self, x: mx.array, x_kv: mx.array, bias: mx.array, windows: Windows | None
+    ) -> mx.array:
+        dtype = self.linear_q.weight.dtype
+        x, x_kv = x.astype(dtype), x_kv.astype(dtype)
+        q, k, v = self.linear_q(x), self.linear_k(x_kv), self.linear_v(x_kv)
+        if windows is None:
+            q, k, v = (self.split_heads(y[:, None]) for y in (q, k, v))
+        else:
+            q = self.split_heads(windows.queries(q))
+            k, v = self.split_heads(windows.keys(k)), self.split_heads(windows.keys(v))
+        out = ops.attention(q, k, v, bias)
+        out = self.join_heads(out)[:, : x.shape[1]]
+        return self.linear_o(out * ops.sigmoid(self.linear_g(x)))
+
+    def split_heads(self, x: mx.array) -> mx.array:
+        """(S, W, n, width) -> (S, W heads, n, width / heads)"""
+        x = x.reshape(*x.shape[:3], self.n_heads, -1).swapaxes(2, 3)
+        return x.reshape(x.shape[0], -1, *x.shape[3:])
+
+    def join_heads(self, x: mx.array) -> mx.array:
+        """(S, W heads, n, width / heads) -> (S, W n, width)"""
+        x = x.reshape(x.shape[0], -1, self.n_heads, *x.shape[2:]).swapaxes(2, 3)
+        return x.reshape(x.shape[0], -1, self.n_heads * x.shape[-1])
+
+
+class AttentionPairBias(nn.Module):
+    """Alg. 24, with PXDesign's second AdaLN for the keys of the atom transformers."""
+
+    def __init__(self, c_a: int, c_s: int, c_z: int, n_heads: int, cross: bool):
+        super().__init__()
+        self.layernorm_a = AdaptiveLayerNorm(c_a, c_s)
+        if cross:
+            self.layernorm_kv = AdaptiveLayerNorm(c_a, c_s)
+        self.attention = Attention(c_a, n_heads)
+        self.layernorm_z = LayerNorm(c_z)
+        self.linear_nobias_z = linear(c_z, n_heads)
+        self.linear_a_last = linear(c_s, c_a, bias=True)
+
+    def pair_bias_weight(self) -> mx.array:
+        """(heads, c_z): the layer norm's weight taken into the projection that follows it."""
+        return self.linear_nobias_z.weight * self.layernorm_z.weight
+
+    def modulation(self, s: mx.array) -> Modulation:
+        kv = self.layernorm_kv.modulation(s) if "layernorm_kv" in self else ()
+        return (*self.layernorm_a.modulation(s), ops.sigmoid(self.linear_a_last(s)), *kv)
+
+    def __call__(
+        self, a: mx.array, bias: mx.array, modulation: Modulation, windows: Windows | None
+    ) -> mx.array:
+        scale, shift, gate, *kv = modulation
+        x = self.layernorm_a(a, (scale, shift))
+        x_kv = self.layernorm_kv(x, tuple(kv)) if kv else x
+        return gate * self.attention(x, x_kv, bias, windows)
+
+
+class ConditionedTransition(nn.Module):
+    """Alg. 25: SwiGLU with adaptive layer norm and an output gate."""
+
+    def __init__(self, c_a: int, c_s: int, factor: int = 2):
+        super().__init__()
+        self.adaln = AdaptiveLayerNorm(c_a, c_s)
+        self.linear_nobias_a1 = linear(c_a, factor * c_a)
+        self.linear_nobias_a2 = linear(c_a, factor * c_a)
+        self.linear_nobias_b = linear(factor * c_a, c_a)
+        self.linear_s = linear(c_s, c_a, bias=True)
+
+    def modulation(self, s: mx.array) -> Modulation:
+        return (*self.adaln.modulation(s), ops.sigmoid(self.linear_s(s)))
+
+    def __call__(self, a: mx.array, modulation: Modulation) -> mx.array:
+        scale, shift, gate = modulation
+        x = self.adaln(a, (scale, shift)).astype(self.linear_nobias_a1.weight.dtype)
+        x = ops.silu(self.linear_nobias_a1(x)) * self.linear_nobias_a2(x)
+        return gate * self.linear_nobias_b(x)
+
+
+class TransformerBlock(nn.Module):
+    def __init__(self, c_a: int, c_s: int, c_z: int, n_heads: int, cross: bool):
+        super().__init__()
+        self.attention_pair_bias = AttentionPairBias(c_a, c_s, c_z, n_heads, cross)
+        self.conditioned_transition_block = ConditionedTransition(c_a, c_s)
+
+    def modulation(self, s: mx.array) -> tuple[Modulation, Modulation]:
+        return (
+            self.attention_pair_bias.modulation(s),
+            self.conditioned_transition_block.modulation(s),
+        )
+
+    def __call__(
+        self,
+        a: mx.array,
+        bias: mx.array,
+        modulation: tuple[Modulation, Modulation],
+        windows: Windows | None = None,
+    ) -> mx.array:
+        a = a + self.attention_pair_bias(a, bias, modulation[0], windows)
+        return a + self.conditioned_transition_block(a, modulation[1])
+
+
+class DiffusionTransformer(nn.Module):
+    """Alg. 23."""
+
+    def __init__(self, c_a: int, c_s: int, c_z: int, depth: Depth, cross: bool = False):
+        super().__init__()
+        self.blocks = [
+            TransformerBlock(c_a, c_s, c_z, depth.n_heads, cross) for _ in range(depth.n_blocks)
+        ]
+
+    def pair_biases(self, z: mx.array) -> list[mx.array]:
+        """(W, Q, K, c_z) -> for each block (W heads, Q, K); z is normalised once for all."""
+        z = mx.fast.layer_norm(z, None, None, EPS)
+        biases = []
+        for block in self.blocks:
+            bias = (z @ block.attention_pair_bias.pair_bias_weight().T).transpose(0, 3, 1, 2)
+            bias = bias.astype(block.attention_pair_bias.attention.linear_q.weight.dtype)
+            biases.append(mx.contiguous(bias.reshape(-1, *bias.shape[2:])))
+        return biases
+
+    def modulations(self, s: mx.array) -> list[tuple[Modulation, Modulation]]:
+        return [block.modulation(s) for block in self.blocks]
+
+    def __call__(
+        self, a: mx.array, biases: list, modulations: list, windows: Windows | None = None
+    ) -> mx.array:
+        for block, bias, modulation in zip(self.blocks, biases, modulations, strict=True):
+            a = block(a, bias, modulation, windows)
+        return a
+
+
+class AtomTransformer(nn.Module):
+    """Alg. 7: a diffusion transformer over local windows of atoms."""
+
+    def __init__(self, config: Config, depth: Depth):
+        super().__init__()
+        c_atom = config.c_atom
+        self.diffusion_transformer = DiffusionTransformer(
+            c_atom, c_atom, config.c_atompair, depth, cross=True
+        )
+
+    def condition(self, c: mx.array, p: mx.array, windows: Windows) -> AtomCondition:
+        transformer = self.diffusion_transformer
+        outside = mx.where(windows.key_exists, 0.0, -1e10)[:, None, None, :]  # (W, 1, 1, K)
+        biases = []
+        for bias in transformer.pair_biases(p):
+            by_window = bias.reshape(windows.count, -1, *bias.shape[1:])
+            by_window = by_window + outside.astype(bias.dtype)
+            biases.append(by_window.reshape(bias.shape))
+        return AtomCondition(biases, transformer.modulations(c))
+
+    def __call__(self, q: mx.array, condition: AtomCondition, windows: Windows) -> mx.array:
+        return self.diffusion_transformer(q, condition.biases, condition.modulations, windows)
+
+
+class AtomCondition(NamedTuple):
+    biases: list[mx.array]
+    modulations: list[tuple[Modulation, Modulation]]
+
+
+class Windows:
+    """Local attention (AF3 section 3.4): 32 queries, the 128 keys around them."""
+
+    def __init__(self, n_atoms: int, n_queries: int, n_keys: int):
+        self.count = math.ceil(n_atoms / n_queries)
+        self.n_queries = n_queries
+        self.n_atoms = n_atoms
+        starts = np.arange(self.count)[:, None] * n_queries
+        query_index = starts + np.arange(n_queries)
+        key_index = starts + np.arange(n_keys) - (n_keys - n_queries) // 2
+        self.query_exists = mx.array(query_index < n_atoms)
+        self.key_exists = mx.array((key_index >= 0) & (key_index < n_atoms))
+        self.query_index = mx.array(np.minimum(query_index, n_atoms - 1))
+        self.key_index = mx.array(np.clip(key_index, 0, n_atoms - 1))
+
+    def queries(self, x: mx.array) -> mx.array:
+        """(S, A, c) -> (S, W, 32, c), zeros after the last atom"""
+        padding = self.count * self.n_queries - self.n_atoms
+        x = mx.pad(x, [(0, 0), (0, padding), (0, 0)])
+        return x.reshape(x.shape[0], self.count, self.n_queries, x.shape[-1])
+
+    def keys(self, x: mx.array) -> mx.array:
+        """(S, A, c) -> (S, W, 128, c); keys that do not exist are masked by the bias"""
+        return mx.take(x, self.key_index, axis=1)
+
+    def query_rows(self, x: mx.array) -> mx.array:
+        """(A, c) -> (W, 32, 1, c), zeros for queries that do not exist"""
+        return (mx.take(x, self.query_index, axis=0) * self.query_exists[..., None])[:, :, None]
+
+    def key_rows(self, x: mx.array) -> mx.array:
+        """(A, c) -> (W, 1, 128, c), zeros for keys that do not exist"""
+        return (mx.take(x, self.key_index, axis=0) * self.key_exists[..., None])[:, None]
+
+
+class AtomInputs(NamedTuple):
+    """The features of the atoms, ready for the encoders."""
+
+    ref_pos: mx.array  # (A, 3)
+    ref_charge: mx.array  # (A, 1)
+    identity: mx.array  # (A, 1 + 128 + 256): ref_mask, element and name one-hots
+    atom_to_token: mx.array  # (A,)
+    pool: mx.array  # (T, A): the mean over a token's atoms
+    windows: Windows
+
+    @classmethod
+    def of(cls, features: Features, ref_pos: np.ndarray, config: Config) -> AtomInputs:
+        n_atoms, of_token = len(ref_pos), features.atom_to_token
+        names = one_hot(features.ref_name_chars, 64).reshape(n_atoms, -1)
+        identity = [np.ones((n_atoms, 1)), one_hot(features.ref_element, N_ELEMENTS), names]
+        pool = one_hot(of_token, features.n_tokens).T
+        return cls(
+            mx.array(ref_pos.astype(np.float32)),
+            mx.array(features.ref_charge[:, None].astype(np.float32)),
+            mx.array(np.concatenate(identity, axis=1, dtype=np.float32)),
+            mx.array(of_token),
+            mx.array((pool / pool.sum(1, keepdims=True)).astype(np.float32)),
+            Windows(n_atoms, config.n_queries, config.n_keys),
+        )
+
+
+class ReLU(nn.Module):
+    def __call__(self, x: mx.array) -> mx.array:
+        return mx.maximum(x, 0)
+
+
+class AtomAttentionEncoder(nn.Module):
+    """Alg. 5: atoms to tokens; with noisy coordinates in the denoiser, without in the embedder."""
+
+    def __init__(self, config: Config, depth: Depth, c_out: int, with_coordinates: bool):
+        super().__init__()
+        c_atom, c_pair = config.c_atom, config.c_atompair
+        self.linear_no_bias_ref_pos = linear(3, c_atom)
+        self.linear_no_bias_ref_charge = linear(1, c_atom)
+        self.linear_no_bias_f = linear(1 + N_ELEMENTS + N_NAME_CHARS, c_atom)
+        self.linear_no_bias_d = linear(3, c_pair)
+        self.linear_no_bias_invd = linear(1, c_pair)
+        self.linear_no_bias_v = linear(1, c_pair)
+        if with_coordinates:
+            self.layernorm_z = LayerNorm(config.c_z)
+            self.linear_no_bias_z = linear(config.c_z, c_pair)
+            self.linear_no_bias_r = linear(3, c_atom)
+        self.linear_no_bias_cl = linear(c_atom, c_pair)
+        self.linear_no_bias_cm = linear(c_atom, c_pair)
+        relu = ReLU()
+        self.small_mlp = [x for _ in range(3) for x in (relu, linear(c_pair, c_pair))]
+        self.atom_transformer = AtomTransformer(config, depth)
+        self.linear_no_bias_q = linear(c_atom, c_out)
+
+    def condition(
+        self, atoms: AtomInputs, pairs: mx.array | None = None
+    ) -> tuple[mx.array, mx.array, AtomCondition]:
+        """What depends on the task alone: c (A, c_atom), p (W, 32, 128, c_pair), and from them."""
+        c = self.linear_no_bias_ref_pos(atoms.ref_pos) + self.linear_no_bias_f(atoms.identity)
+        c = c + self.linear_no_bias_ref_charge(mx.arcsinh(atoms.ref_charge))
+        p = self.reference_pairs(atoms)
+        windows = atoms.windows
+        if pairs is not None:
+            p = p + self.token_pairs(atoms, pairs)
+        relu_c = mx.maximum(c, 0)
+        p = p + windows.query_rows(self.linear_no_bias_cl(relu_c))
+        p = p + windows.key_rows(self.linear_no_bias_cm(relu_c))
+        mlp = p
+        for layer in self.small_mlp:
+            mlp = layer(mlp)
+        p = p + mlp
+        return c, p, self.atom_transformer.condition(c, p, windows)
+
+    def reference_pairs(self, atoms: AtomInputs) -> mx.array:
+        """Distances within the reference conformer of each residue, (W, 32, 128, c_pair)."""
+        windows = atoms.windows
+        d = windows.query_rows(atoms.ref_pos) - windows.key_rows(atoms.ref_pos)
+        uid = atoms.atom_to_token[:, None]
+        same = (windows.query_rows(uid) == windows.key_rows(uid)).astype(mx.float32)
+        exists = windows.query_exists[:, :, None] & windows.key_exists[:, None, :]
+        inverse = 1 / (1 + (d * d).sum(-1, keepdims=True))
+        return (
+            self.linear_no_bias_d(d) * same * exists[..., None]
+            + self.linear_no_bias_invd(inverse) * same
+            + self.linear_no_bias_v(same)
+        )
+
+    def project_pairs(self, z: mx.array) -> mx.array:
+        """(T, T, c_z) -> (T, T, c_atompair)"""
+        return self.linear_no_bias_z(self.layernorm_z(z))
+
+    def token_pairs(self, atoms: AtomInputs, pairs: mx.array) -> mx.array:
+        """The projected pairs of the tokens of each atom pair, (W, 32, 128, c_atompair)."""
+        windows = atoms.windows
+        uid = atoms.atom_to_token[:, None]
+        of_query = windows.query_rows(uid)[..., 0]
+        of_key = windows.key_rows(uid)[..., 0]
+        flat = pairs.reshape(-1, pairs.shape[-1])
+        return mx.take(flat, of_query * pairs.shape[0] + of_key, axis=0)
+
+    def __call__(
+        self, q: mx.array, condition: AtomCondition, atoms: AtomInputs
+    ) -> tuple[mx.array, mx.array]:
+        """q (S, A, c_atom) -> tokens (S, T, c_out), atoms (S, A, c_atom)"""
+        q = self.atom_transformer(q, condition, atoms.windows)
+        return atoms.pool @ mx.maximum(self.linear_no_bias_q(q), 0), q
+
+
+class AtomAttentionDecoder(nn.Module):
+    """Alg. 6: tokens back to a shift of every atom."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.linear_no_bias_a = linear(config.c_token, config.c_atom)
+        self.atom_transformer = AtomTransformer(config, config.atom_decoder)
+        self.layernorm_q = LayerNorm(config.c_atom)
+        self.linear_no_bias_out = linear(config.c_atom, 3)
+
+    def __call__(
+        self, a: mx.array, q_skip: mx.array, condition: AtomCondition, atoms: AtomInputs
+    ) -> mx.array:
+        q = mx.take(self.linear_no_bias_a(a), atoms.atom_to_token, axis=1) + q_skip
+        q = self.atom_transformer(q, condition, atoms.windows)
+        return self.linear_no_bias_out(self.layernorm_q(q))
+
+
+class Transition(nn.Module):
+    """Alg. 11, SwiGLU."""
+
+    def __init__(self, width: int, factor: int = 2):
+        super().__init__()
+        self.layernorm1 = LayerNorm(width, bias=True)
+        self.linear_no_bias_a = linear(width, factor * width)
+        self.linear_no_bias_b = linear(width, factor * width)
+        self.linear_no_bias = linear(factor * width, width)
+
+    def __call__(self, x: mx.array) -> mx.array:
+        x = self.layernorm1(x)
+        return self.linear_no_bias(ops.silu(self.linear_no_bias_a(x)) * self.linear_no_bias_b(x))
+
+
+class InputEmbedder(nn.Module):
+    """Single features of the tokens (Alg. 2, PXDesign's columns)."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.atom_attention_encoder = AtomAttentionEncoder(
+            config, config.condition_embedder_atom_encoder, config.c_token_embedder, False
+        )
+        # plddt, hotspot and two one-hots of 4 follow the restype
+        n_columns = config.c_token_embedder + N_RESTYPES + 1 + 1 + 4 + 4
+        self.input_map = linear(n_columns, config.c_s_inputs, bias=True)
+
+    def __call__(self, features: Features, atoms: AtomInputs) -> mx.array:
+        c, _, condition = self.atom_attention_encoder.condition(atoms)
+        a, _ = self.atom_attention_encoder(c[None], condition, atoms)
+        n_tokens = features.n_tokens
+        first_of_4 = np.tile(one_hot(np.array(0), 4), (n_tokens, 1))
+        columns = [
+            one_hot(features.restype, N_RESTYPES),
+            np.zeros((n_tokens, 1)),
+            features.hotspot[:, None],
+            first_of_4,
+            first_of_4,
+        ]
+        columns_32 = mx.array(np.concatenate(columns, axis=1, dtype=np.float32))
+        return self.input_map(mx.concatenate([a[0], columns_32], axis=-1))
+
+
+class TemplateEmbedder(nn.Module):
+    """The target's distance bins, row 0 for pairs that are not known."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.embedder = nn.Embedding(config.no_templ_bins + 1, config.c_z)
+
+    def __call__(self, features: Features, rows: slice = ALL_ROWS) -> mx.array:
+        bins = features.template_mask[rows] * (1 + features.template[rows])
+        return self.embedder(mx.array(bins))
+
+
+class ConditionEmbedder(nn.Module):
+    """Gives s_inputs (T, c_s_inputs) and z (T, T, c_z) of a task."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.input_embedder = InputEmbedder(config)
+        self.condition_template_embedder = TemplateEmbedder(config)
+
+
+class RelativePositionEncoding(nn.Module):
+    """Alg. 3, r_max 32 and s_max 2."""
+
+    R_MAX, S_MAX = 32, 2
+
+    def __init__(self, c_z: int):
+        super().__init__()
+        self.linear_no_bias = linear(4 * self.R_MAX + 4 + 1 + 2 * self.S_MAX + 2, c_z)
+
+    def __call__(self, features: Features, rows: slice = ALL_ROWS) -> mx.array:
+        """The sum of four looked-up columns is the product with the concatenated one-hots."""
+        r, s = self.R_MAX, self.S_MAX
+        same_chain = pairwise_equal(features.asym_id, rows)
+        same_residue = same_chain & pairwise_equal(features.residue_index, rows)
+        same_entity = pairwise_equal(features.entity_id, rows)
+        tokens = np.arange(features.n_tokens)
+        residue = relative(features.residue_index, rows, r, same_chain)
+        token = relative(tokens, rows, r, same_residue)
+        sym = relative(features.sym_id, rows, s, same_entity)
+        n_r = 2 * r + 2
+        columns = self.linear_no_bias.weight.T  # (139, c_z)
+        out = mx.take(columns, mx.array(residue), axis=0)
+        out = out + mx.take(columns, mx.array(n_r + token), axis=0)
+        out = out + mx.array(same_entity)[..., None] * columns[2 * n_r]
+        return out + mx.take(columns, mx.array(2 * n_r + 1 + sym), axis=0)
+
+
+def pairwise_equal(x: np.ndarray, rows: slice) -> np.ndarray:
+    return x[rows, None] == x[None, :]
+
+
+def relative(x: np.ndarray, rows: slice, limit: int, valid: np.ndarray) -> np.ndarray:
+    """Clipped differences as classes 0..2 limit, 2 limit + 1 where not valid."""
+    difference = np.clip(x[rows, None] - x[None, :] + limit, 0, 2 * limit)
+    return np.where(valid, difference, 2 * limit + 1)
+
+
+class FourierEmbedding(nn.Module):
+    """Alg. 22; w and b are stored, not trained."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.w = mx.zeros(width)
+        self.b = mx.zeros(width)
+
+    def __call__(self, t: mx.array) -> mx.array:
+        return mx.cos(2 * math.pi * (t * self.w + self.b))
+
+
+class DiffusionConditioning(nn.Module):
+    """Alg. 21, split where the noise level comes in."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        c_s, c_z = config.c_s, config.c_z
+        self.sigma_data = config.sigma_data
+        self.c_s = c_s
+        self.relpe = RelativePositionEncoding(c_z)
+        self.layernorm_z = LayerNorm(2 * c_z)
+        self.linear_no_bias_z = linear(2 * c_z, c_z)
+        self.transition_z1 = Transition(c_z)
+        self.transition_z2 = Transition(c_z)
+        self.layernorm_s = LayerNorm(c_s + config.c_s_inputs)
+        self.linear_no_bias_s = linear(c_s + config.c_s_inputs, c_s)
+        self.fourier_embedding = FourierEmbedding(config.c_noise)
+        self.layernorm_n = LayerNorm(config.c_noise)
+        self.linear_no_bias_n = linear(config.c_noise, c_s)
+        self.transition_s1 = Transition(c_s)
+        self.transition_s2 = Transition(c_s)
+
+    def pair(self, z: mx.array, features: Features, rows: slice = ALL_ROWS) -> mx.array:
+        """Rows of the pair representation (T, T, c_z), once per task."""
+        z = mx.concatenate([z, self.relpe(features, rows)], axis=-1)
+        z = self.linear_no_bias_z(self.layernorm_z(z))
+        z = z + self.transition_z1(z)
+        return z + self.transition_z2(z)
+
+    def single(self, s_inputs: mx.array) -> mx.array:
+        """(T, c_s) before the noise level is added; PXDesign's s_trunk is all zeros."""
+        s_trunk = mx.zeros((s_inputs.shape[0], self.c_s))
+        return self.linear_no_bias_s(self.layernorm_s(mx.concatenate([s_trunk, s_inputs], axis=-1)))
+
+    def at_noise_level(self, single: mx.array, sigma: mx.array) -> mx.array:
+        """(T, c_s), once per step."""
+        t = mx.log(sigma / self.sigma_data) / 4
+        s = single + self.linear_no_bias_n(self.layernorm_n(self.fourier_embedding(t)))
+        s = s + self.transition_s1(s)
+        return s + self.transition_s2(s)
+
+
+class Condition(NamedTuple):
+    """All that depends on the task alone."""
+
+    s_inputs: mx.array  # (T, c_s_inputs)
+    single: mx.array  # (T, c_s)
+    pair_biases: list[mx.array]  # per block of the token transformer: (heads, T, T)
+    c: mx.array  # (A, c_atom)
+    encoder: AtomCondition
+    decoder: AtomCondition
+    atoms: AtomInputs
+
+
+class NoiseLevel(NamedTuple):
+    """All that depends on the task and the noise level, shared by the samples of a step."""
+
+    single: mx.array  # (T, c_token), added to the tokens
+    modulations: list[tuple[Modulation, Modulation]]  # per block of the token transformer
+
+
+class DiffusionModule(nn.Module):
+    """Alg. 20."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.sigma_data = config.sigma_data
+        self.diffusion_conditioning = DiffusionConditioning(config)
+        self.atom_attention_encoder = AtomAttentionEncoder(
+            config, config.atom_encoder, config.c_token, True
+        )
+        self.layernorm_s = LayerNorm(config.c_s)
+        self.linear_no_bias_s = linear(config.c_s, config.c_token)
+        self.diffusion_transformer = DiffusionTransformer(
+            config.c_token, config.c_s, config.c_z, config.transformer
+        )
+        self.layernorm_a = LayerNorm(config.c_token)
+        self.atom_attention_decoder = AtomAttentionDecoder(config)
+
+    def condition(
+        self, s_inputs: mx.array, pair_biases: list[mx.array], pairs: mx.array, atoms: AtomInputs
+    ) -> Condition:
+        c, p, encoder = self.atom_attention_encoder.condition(atoms, pairs)
+        return Condition(
+            s_inputs=s_inputs,
+            single=self.diffusion_conditioning.single(s_inputs),
+            pair_biases=pair_biases,
+            c=c,
+            encoder=encoder,
+            decoder=self.atom_attention_decoder.atom_transformer.condition(c, p, atoms.windows),
+            atoms=atoms,
+        )
+
+    def at_noise_level(self, sigma: mx.array, condition: Condition) -> NoiseLevel:
+        s = self.diffusion_conditioning.at_noise_level(condition.single, sigma)
+        return NoiseLevel(
+            self.linear_no_bias_s(self.layernorm_s(s)), self.diffusion_transformer.modulations(s)
+        )
+
+    def __call__(
+        self, x: mx.array, sigma: mx.array, level: NoiseLevel, condition: Condition
+    ) -> mx.array:
+        """Denoised coordinates (S, A, 3) in Å of noisy ones at noise level `sigma` ()."""
+        encoder, atoms = self.atom_attention_encoder, condition.atoms
+        ratio = sigma / self.sigma_data
+        r = x / mx.sqrt(sigma**2 + self.sigma_data**2)
+        q = condition.c + encoder.linear_no_bias_r(r)
+        a, q = encoder(q, condition.encoder, atoms)
+        a = a + level.single
+        a = self.diffusion_transformer(a, condition.pair_biases, level.modulations)
+        update = self.atom_attention_decoder(self.layernorm_a(a), q, condition.decoder, atoms)
+        return x / (1 + ratio**2) + sigma / mx.sqrt(1 + ratio**2) * update
+
+
+class PXDesignD(nn.Module):
+    """The whole network: `condition` once per task, `denoise` at every step."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config = config
+        self.design_condition_embedder = ConditionEmbedder(config)
+        self.diffusion_module = DiffusionModule(config)
+        self._compiled: tuple[Condition, Callable] | None = None  # on a GPU: the last task's step
+
+    def condition(self, features: Features, ref_pos: np.ndarray) -> Condition:
+        """Everything that depends on the task alone; `ref_pos` (A, 3) are the reference
+        conformers as the network shall see them (features.randomly_placed)."""
+        atoms = AtomInputs.of(features, ref_pos, self.config)
+        mx.eval(self.parameters(), atoms[:-1])
+        s_inputs = self.design_condition_embedder.input_embedder(features, atoms)
+        condition = self.diffusion_module.condition(s_inputs, *self._pairs(features), atoms)
+        mx.eval(condition[:-1])  # all that the threads of ops.on_cores share
+        return condition
+
+    def _pairs(self, features: Features) -> tuple[list[mx.array], mx.array]:
+        """What the network keeps of the pair representation, made a few rows at a time.
+
+        The biases of the token transformer's blocks (heads, T, T), and the pairs as the atom
+        encoder sees them (T, T, c_atompair).
+        """
+        module = self.diffusion_module
+
+        def some(start: int) -> tuple[list[mx.array], mx.array]:
+            rows = slice(start, start + PAIR_ROWS)
+            z = self.design_condition_embedder.condition_template_embedder(features, rows)
+            z = module.diffusion_conditioning.pair(z, features, rows)
+            biases = module.diffusion_transformer.pair_biases(z[None])
+            pairs = module.atom_attention_encoder.project_pairs(z)
+            mx.eval(biases, pairs)  # frees z
+            return biases, pairs
+
+        parts = ops.on_cores(some, range(0, features.n_tokens, PAIR_ROWS))
+        biases = []
+        for _ in module.diffusion_transformer.blocks:
+            biases.append(mx.concatenate([part[0].pop(0) for part in parts], axis=1))
+            mx.eval(biases[-1])  # frees its pieces
+        return biases, mx.concatenate([part[1] for part in parts])
+
+    def denoise(self, x: mx.array, sigma: float, condition: Condition) -> mx.array:
+        """Denoised coordinates (S, A, 3) in Å of noisy ones `x` at noise level `sigma` > 0.
+
+        On the CPU each sample has a core to itself; on a GPU as many go through the network
+        together as GPU_ACTIVATION_BYTES hold, and nothing is evaluated here.
+        """
+        noise = mx.array(sigma, mx.float32)
+        if not ops.on_cpu():
+            return self._together(x, noise, condition)
+        level = self.diffusion_module.at_noise_level(noise, condition)
+        mx.eval(level, x, noise)
+        parts = ops.on_cores(
+            lambda i: self.diffusion_module(x[i : i + 1], noise, level, condition),
+            range(x.shape[0]),
+        )
+        return mx.concatenate(parts)
+
+    def _together(self, x: mx.array, sigma: mx.array, condition: Condition) -> mx.array:
+        """The step as one compiled graph; a task's condition is part of it."""
+        if self._compiled is None or self._compiled[0] is not condition:
+            module = self.diffusion_module
+
+            def step(x: mx.array, sigma: mx.array) -> mx.array:
+                return module(x, sigma, module.at_noise_level(sigma, condition), condition)
+
+            self._compiled = (condition, mx.compile(step))
+        step = self._compiled[1]
+        n = self.samples_at_once(condition)
+        return mx.concatenate([step(x[i : i + n], sigma) for i in range(0, len(x), n)])
+
+    def reduce_precision(self, dtype: mx.Dtype) -> None:
+        """Do the products of the transformer blocks, nearly all there are, in `dtype`.
+
+        Coordinates, conditioning, layer norms and the residual stream stay float32: in
+        bfloat16 a coordinate of 20 Å would be known to 0.06 Å only.
+        """
+        for module in self.diffusion_module.modules():
+            if isinstance(module, Attention):
+                module.set_dtype(dtype)
+            elif isinstance(module, ConditionedTransition):
+                inner = (module.linear_nobias_a1, module.linear_nobias_a2, module.linear_nobias_b)
+                for linear_ in inner:
+                    linear_.set_dtype(dtype)
+        mx.eval(self.parameters())
+
+    def samples_at_once(self, condition: Condition) -> int:
+        config = self.config
+        n_tokens = condition.single.shape[0]
+        n_keys = condition.atoms.windows.count * config.n_keys
+        floats = 10 * n_tokens * config.c_token + 6 * n_keys * config.c_atom
+        return max(1, GPU_ACTIVATION_BYTES // (4 * floats))
+
+
+def sanitize(weights: dict[str, W]) -> dict[str, W]:
+    """Checkpoint names to the model's.
+
+    The denoiser's projections of s_trunk see only zeros and have no bias (network.md): dropped.
+    """
+    encoder = "diffusion_module.atom_attention_encoder."
+    unused = (f"{encoder}layernorm_s.", f"{encoder}linear_no_bias_s.")
+    plain = {name.removeprefix("module."): w for name, w in weights.items()}
+    return {name: w for name, w in plain.items() if not name.startswith(unused)}

@@ -1,0 +1,147 @@
+"""Find and load a model: a .safetensors file that carries its configuration, or its folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import struct
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from pxtools.errors import InputError, shown
+from pxtools.network.config import Config
+from pxtools.network.conformers import Conformers, from_json
+
+if TYPE_CHECKING:
+    from pxtools.network.pxdesign import PXDesignD
+
+MAX_HEADER_BYTES = 100_000_000
+EMBEDDED = "nano"
+RELEASED = "pxdesign_v0.1.0"
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model on disk; `digest` is the SHA-256 of its file."""
+
+    name: str
+    path: Path
+    digest: str
+    n_parameters: int
+    config: Config
+    conformers: Conformers | None  # None: the CCD's ideal ones
+
+    @property
+    def is_demonstration(self) -> bool:
+        return self.name == EMBEDDED
+
+
+def weights_folder() -> Path:
+    """Where converted models are looked for: $PXTOOLS_WEIGHTS or ~/.cache/pxtools."""
+    return Path(os.environ.get("PXTOOLS_WEIGHTS") or Path.home() / ".cache" / "pxtools")
+
+
+def find_model(model: str | None) -> tuple[str, Path]:
+    """Name and weights file of `--model`: None, a name, a folder or a .safetensors file."""
+    if model is None:
+        released = _weights_file(weights_folder() / RELEASED)
+        return (RELEASED, released) if released else (EMBEDDED, _embedded())
+    if model == EMBEDDED:
+        return EMBEDDED, _embedded()
+    for place in (Path(model), weights_folder() / model):
+        if file := _weights_file(place):
+            return place.stem if place.suffix == ".safetensors" else place.name, file
+    raise InputError.of(
+        "--model",
+        "model",
+        f"{EMBEDDED}, a model in {weights_folder()}, a folder or a .safetensors file",
+        model,
+    )
+
+
+def _embedded() -> Path:
+    return Path(str(files("pxtools").joinpath(f"data/{EMBEDDED}.safetensors")))
+
+
+def _weights_file(place: Path) -> Path | None:
+    """The .safetensors file that `place` names: itself, with the suffix, or in the folder."""
+    candidates = [place, Path(f"{place}.safetensors"), place / "model.safetensors"]
+    if place.is_dir():
+        candidates += sorted(place.glob("*.safetensors"))[:1]
+    return next((c for c in candidates if c.is_file() and c.suffix == ".safetensors"), None)
+
+
+def read_model(model: str | None) -> ModelFile:
+    """The model that `--model` names, its configuration read but not its weights."""
+    name, path = find_model(model)
+    try:
+        with path.open("rb") as file:
+            header = _header(file)
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError, AttributeError, struct.error) as error:
+        raise InputError(f"{path}: not a readable .safetensors file: {shown(str(error))}") from None
+    metadata = header.pop("__metadata__", {})
+    try:
+        count = sum(math.prod(tensor["shape"]) for tensor in header.values())
+        own = from_json(metadata["conformers"]) if "conformers" in metadata else None
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path}: {shown(str(error))}") from None
+    return ModelFile(name, path, digest, count, _configuration(path, metadata), own)
+
+
+def _header(file: BinaryIO) -> dict[str, Any]:
+    (length,) = struct.unpack("<Q", file.read(8))
+    if length > MAX_HEADER_BYTES:
+        raise ValueError(f"a header of {length} bytes")
+    return dict(json.loads(file.read(length)))
+
+
+def load_network(model: ModelFile, dtype: str = "float32") -> PXDesignD:
+    """The model's network, its products in `dtype`, all else in float32.
+
+    Raises InputError where weights and sizes do not agree.
+    """
+    from pxtools import blas  # before mlx
+
+    assert blas
+    import mlx.core as mx
+
+    from pxtools.network.pxdesign import PXDesignD, sanitize
+
+    try:
+        loaded = mx.load(str(model.path))
+        assert isinstance(loaded, dict)
+        weights = sanitize(loaded)
+        network = PXDesignD(model.config)
+        network.load_weights([(k, w.astype(mx.float32)) for k, w in weights.items()])
+        mx.eval(network.parameters())
+    except (RuntimeError, ValueError) as error:
+        reason = shown(" ".join(str(error).split()), 300)
+        raise InputError(
+            f"{model.path}: its weights and configuration do not agree: {reason}"
+        ) from None
+    for key, weight in weights.items():
+        if not mx.isfinite(weight).all().item():
+            raise InputError(f"{model.path}: {key}: expected finite weights, found NaN or infinity")
+    if dtype != "float32":
+        network.reduce_precision(getattr(mx, dtype))
+    return network
+
+
+def _configuration(path: Path, metadata: dict[str, str]) -> Config:
+    """From the file's own metadata, else from config.json beside it."""
+    source, text = path, metadata.get("config")
+    if text is None:
+        source = path.parent / "config.json"
+        if not source.is_file():
+            raise InputError.of(path, "configuration", f"a config.json at {source}", "none")
+        text = source.read_text()
+    try:
+        return Config.from_dict(json.loads(text))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{source}: not a model's configuration: {shown(str(error))}") from None

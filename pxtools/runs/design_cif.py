@@ -1,0 +1,148 @@
+"""mmCIF files of designs: the target chains in place, the binder (as GLY) last."""
+
+import hashlib
+import re
+from collections.abc import Callable
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import gemmi
+import numpy as np
+
+from pxtools.errors import DamagedError
+from pxtools.runs.chunk import Chunk
+from pxtools.structure.atoms import Atoms, chain_name
+from pxtools.structure.geometry import superposition
+
+SEAL = b"# px-tools sha256 "
+
+
+def cif_writer(chunk: Chunk, align: bool) -> Callable[[int], tuple[bytes, float]]:
+    """A function from the i-th design of a chunk to its file and its target CA RMSD in Å.
+
+    The text is made once, with gemmi; only coordinates differ between designs. With `align`
+    each design is laid on the target as deposited (CA atoms), else it stays where it was sampled.
+    """
+    atoms = chunk.atoms
+    binder, ca = atoms.binder, atoms.placed_ca
+    deposited = chunk.target
+    table = atoms if deposited is None else joined(deposited, atoms, binder)
+    template = _template(table, chunk.sequences, str(chunk.run["task"]["name"]))
+    template += f"_pxtools_design.hotspots        {hotspot_names(chunk.run)}\n"
+    template += "_pxtools_design.sample          %d\n_pxtools_design.target_ca_rmsd  %.3f\n#\n"
+
+    def write(i: int) -> tuple[bytes, float]:
+        xyz = chunk.xyz[i].astype(np.float64)
+        rotation, translation, rmsd = superposition(xyz[ca], atoms.xyz[ca])
+        if align:
+            xyz = xyz @ rotation.T + translation
+        if deposited is not None:
+            whole = deposited.xyz.astype(np.float64)
+            whole = whole if align else (whole - translation) @ rotation
+            xyz = np.concatenate([whole, xyz[binder]])
+        text = (template % (*xyz.ravel().tolist(), chunk.samples[i], rmsd)).encode()
+        return text + SEAL + hashlib.sha256(text).hexdigest().encode() + b"\n", rmsd
+
+    return write
+
+
+def joined(target: Atoms, atoms: Atoms, binder: np.ndarray) -> Atoms:
+    """The deposited target's atoms, then the sampled binder's."""
+    return Atoms(
+        **{k: np.concatenate([v, getattr(atoms, k)[binder]]) for k, v in vars(target).items()}
+    )
+
+
+def target_cif(target: Atoms, sequences: list[list[str]], name: str) -> bytes:
+    """The mmCIF text of a target as deposited, without a binder."""
+    return (_template(target, sequences, name) % tuple(target.xyz.ravel().tolist())).encode()
+
+
+def hotspot_names(run: dict[str, Any]) -> str:
+    """The hotspots of a run's record as its CIFs name them: A0:40,A0:99A; `?` for none."""
+    named = [
+        f"{chain_name(i)}:{number}"
+        for i, pick in enumerate(run["task"]["chains"].values())
+        for number in re.findall(r"-?\d{1,6}[A-Za-z]?", pick["hotspots"])
+    ]
+    return ",".join(named) or "?"
+
+
+def read_cif(path: Path) -> bytes:
+    """The file's bytes; DamagedError unless they are just what px-write-cif wrote."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DamagedError(error.strerror or "unreadable") from None
+    text, mark, digest = data.rpartition(SEAL)
+    if not mark or hashlib.sha256(text).hexdigest().encode() + b"\n" != digest:
+        raise DamagedError("its content does not match its digest")
+    return data
+
+
+def count_atoms(path: Path) -> int:
+    """Atoms that gemmi reads back from a CIF; DamagedError where it cannot."""
+    try:
+        return gemmi.read_structure(str(path))[0].count_atom_sites()
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise DamagedError(f"not a readable mmCIF: {error}") from None
+
+
+def _template(atoms: Atoms, sequences: list[list[str]], name: str) -> str:
+    """The file's text with %.3f for each coordinate."""
+    structure = gemmi.Structure()
+    structure.name = name
+    model = gemmi.Model(1)
+    chains = [list(g) for _, g in groupby(range(len(atoms)), key=lambda i: atoms.chain[i])]
+    for number, rows in enumerate(chains):
+        letter = str(atoms.chain[rows[0]])
+        is_binder = number == len(sequences)
+        chain = gemmi.Chain(letter)
+        for residue_rows in _by_residue(atoms, rows):
+            chain.add_residue(_residue(atoms, residue_rows, letter, str(number + 1)))
+        model.add_chain(chain)
+        entity = gemmi.Entity(str(number + 1))
+        entity.entity_type = gemmi.EntityType.Polymer
+        entity.polymer_type = gemmi.PolymerType.PeptideL
+        entity.subchains = [letter]
+        entity.full_sequence = (
+            ["GLY"] * len(_by_residue(atoms, rows)) if is_binder else sequences[number]
+        )
+        structure.entities.append(entity)
+    structure.add_model(model)
+    groups = gemmi.MmcifOutputGroups(False)
+    groups.block_name = groups.entry = groups.entity = groups.entity_poly = True
+    groups.entity_poly_seq = groups.struct_asym = groups.chem_comp = groups.atoms = True
+    groups.group_pdb = True
+    document = gemmi.cif.Document()
+    block = document.add_new_block(name)
+    structure.update_mmcif_block(block, groups)
+    for axis in "xyz":
+        column = block.find_values(f"_atom_site.Cartn_{axis}")
+        for i in range(len(column)):
+            column[i] = "\0"
+    return document.as_string().replace("%", "%%").replace("\0", "%.3f")
+
+
+def _by_residue(atoms: Atoms, rows: list[int]) -> list[list[int]]:
+    return [list(g) for _, g in groupby(rows, key=lambda i: atoms.label_seq[i])]
+
+
+def _residue(atoms: Atoms, rows: list[int], chain: str, entity: str) -> gemmi.Residue:
+    first = rows[0]
+    residue = gemmi.Residue()
+    residue.name = str(atoms.residue[first])
+    residue.seqid = gemmi.SeqId(int(atoms.number[first]), str(atoms.insertion[first]) or " ")
+    residue.label_seq = int(atoms.label_seq[first])
+    residue.subchain = chain
+    residue.entity_id = entity
+    residue.entity_type = gemmi.EntityType.Polymer
+    residue.het_flag = "A"
+    for i in rows:
+        atom = gemmi.Atom()
+        atom.name = str(atoms.name[i])
+        atom.element = gemmi.Element(str(atoms.element[i]))
+        atom.occ, atom.b_iso = 1.0, 0.0
+        residue.add_atom(atom)
+    return residue

@@ -1,0 +1,101 @@
+"""A run's directory: what it was started with, which samples it holds, who is working on what.
+
+    DUMP_DIR/global_run_0/NAME/seed_SEED/
+        run.json   chunks/*.msgpack   predictions/NAME_sample_0.cif ...   SUCCESS_FILE
+
+Every file is written under a temporary name, flushed to disk and renamed.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pxtools.errors import InputError
+
+MAX_SAMPLES = 1_000_000
+GLOBAL_RUN = "global_run_0"
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """The directory of one (task, seed)."""
+
+    path: Path
+    name: str  # the task's
+
+    @classmethod
+    def of(cls, dump_dir: str, name: str, seed: int) -> "RunDir":
+        return cls(Path(dump_dir) / GLOBAL_RUN / name / f"seed_{seed}", name)
+
+    @classmethod
+    def around(cls, file: Path) -> "RunDir | None":
+        """The run that a file of chunks/ or predictions/ belongs to."""
+        folder = file.absolute().parent.parent
+        return cls(folder, folder.parent.name) if (folder / "run.json").is_file() else None
+
+    @property
+    def run_json(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def chunks(self) -> Path:
+        return self.path / "chunks"
+
+    @property
+    def predictions(self) -> Path:
+        return self.path / "predictions"
+
+    @property
+    def success(self) -> Path:
+        return self.path / "SUCCESS_FILE"
+
+    def cif(self, sample: int) -> Path:
+        return self.predictions / f"{self.name}_sample_{sample}.cif"
+
+    def chunk(self, samples: list[int]) -> Path:
+        return self.chunks / f"samples_{samples[0]}-{samples[-1]}.msgpack"
+
+    def state(self, samples: list[int]) -> Path:
+        return self.chunks / f"samples_{samples[0]}-{samples[-1]}.state"
+
+    def cif_samples(self) -> set[int]:
+        """The samples whose CIF is there, by name."""
+        pattern = re.compile(re.escape(self.name) + r"_sample_(0|[1-9]\d{0,8})\.cif")
+        try:
+            names = os.listdir(self.predictions)  # noqa: PTH208  (no Path for each of 10,000)
+        except FileNotFoundError:
+            return set()
+        return {int(m[1]) for name in names if (m := pattern.fullmatch(name))}
+
+    def files(self, suffix: str) -> list[tuple[list[int], Path]]:
+        """The files samples_A-B.SUFFIX of chunks/ in order, with the samples their names tell."""
+        found = []
+        for path in self.chunks.glob(f"samples_*.{suffix}"):
+            if m := re.fullmatch(r"samples_(\d{1,9})-(\d{1,9})", path.stem):
+                first, last = int(m[1]), int(m[2])
+                if first <= last < first + MAX_SAMPLES:
+                    found.append((list(range(first, last + 1)), path))
+        return sorted(found, key=lambda item: item[0][0])
+
+
+def find_runs(folder: Path) -> list[RunDir]:
+    """The runs below a results folder, by name and seed; an empty folder has none."""
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "nothing of that name"
+        raise InputError.of(folder, "folder", "a results folder of px-sample", found)
+    places = [folder, *folder.glob("seed_*"), *folder.glob("*/seed_*")]
+    places += folder.glob(f"{GLOBAL_RUN}/*/seed_*")
+    runs = [p.absolute() for p in places if (p / "run.json").is_file()]
+    if not runs and any(folder.iterdir()) and not (folder / GLOBAL_RUN).is_dir():
+        expected = f"a results folder of px-sample, with {GLOBAL_RUN}/ in it"
+        raise InputError.of(folder, "folder", expected, "other files")
+    by_seed = sorted(runs, key=lambda p: (p.parent.name, len(p.name), p.name))
+    return [RunDir(path, path.parent.name) for path in dict.fromkeys(by_seed)]
+
+
+def seeds_of(dump_dir: str, name: str) -> list[int]:
+    """The seeds whose directories this task already has."""
+    folder = Path(dump_dir) / GLOBAL_RUN / name
+    matches = (re.fullmatch(r"seed_(\d{1,18})", p.name) for p in folder.glob("seed_*"))
+    return sorted(int(m[1]) for m in matches if m)

@@ -1,0 +1,143 @@
+"""Write the CIF files of a run from its chunks, and SUCCESS_FILE when all are there."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pxtools.console import LINE_EVERY_FILES, saved, saving, say, warn
+from pxtools.errors import DamagedError, InputError
+from pxtools.interrupt import uninterrupted
+from pxtools.runs.chunk import Chunk
+from pxtools.runs.design_cif import cif_writer, count_atoms
+from pxtools.runs.files import flush_folder, set_aside, write_atomically
+from pxtools.runs.folder import RunDir
+from pxtools.runs.inventory import done_samples, keep_if_whole, read_or_set_aside, refuse_links
+from pxtools.runs.record import read_run
+
+RMSD_LIMIT = 3.0  # Å; above it the model has not folded the target it was given
+
+
+@dataclass
+class Writer:
+    """The CIF files of one run; counts what is new and what was there."""
+
+    run: RunDir
+    align: bool
+    quiet: bool
+    record: dict[str, Any] = field(init=False)
+    new: int = 0
+    skipped: int = 0
+    misfolded: int = 0
+    seen: set[int] = field(default_factory=set)
+    said: int = -1
+
+    def __post_init__(self) -> None:
+        refuse_links(self.run)
+        self._read_record()
+
+    def _read_record(self) -> None:
+        try:
+            self.record = read_run(self.run)
+        except DamagedError as error:
+            raise InputError(
+                f"{self.run.run_json}: {error}; px-sample makes it again from the chunks"
+            ) from None
+
+    @property
+    def total(self) -> int:
+        return int(self.record["N_sample"])
+
+    def write_chunk(self, path: Path) -> None:
+        """Write the files of a chunk that are not there yet."""
+        if chunk := read_or_set_aside(path, self.record):
+            self._read_record()  # another process may have raised N_sample
+            self._write(chunk)
+
+    def _write(self, chunk: Chunk) -> None:
+        write = None
+        for i, sample in enumerate(chunk.samples):
+            if sample in self.seen:
+                continue
+            self.seen.add(sample)
+            cif = self.run.cif(sample)
+            if (cif.exists() or cif.is_symlink()) and keep_if_whole(cif):
+                self.skipped += 1
+                continue
+            write = write or cif_writer(chunk, self.align)
+            text, rmsd = write(i)
+            self.misfolded += rmsd > RMSD_LIMIT
+            with uninterrupted():
+                self.run.predictions.mkdir(exist_ok=True)
+                write_atomically(cif, text, sync_folder=False)
+                self.new += 1
+            if self.new % LINE_EVERY_FILES == 0:
+                self._say_saving()
+        if write:
+            flush_folder(self.run.predictions)
+
+    def _say_saving(self) -> None:
+        if not self.quiet and self.said != self.new:
+            say(saving(self.new, self.total, self.skipped))
+            self.said = self.new
+
+    def finish(self) -> bool:
+        """Say what was done; check all files and write SUCCESS_FILE if none is missing."""
+        wanted = range(self.total)
+        kept = done_samples(self.run, {}).intersection(wanted)  # whole CIFs of this run
+        self.skipped = len(kept) - len(kept.intersection(self.seen)) + self.skipped
+        if self.new:
+            self._say_saving()
+        if self.misfolded:
+            warn(
+                f"{self.misfolded} of {self.new} new designs do not reproduce the target "
+                f"(CA RMSD over {RMSD_LIMIT:.0f} Å): their binders are not placed meaningfully"
+            )
+        if len(kept) == self.total:
+            kept = self._read_back()
+        complete = len(kept) == self.total
+        if complete:
+            if not self.success_is_current():
+                if self.run.success.is_dir():
+                    set_aside(self.run.success, "a folder in place of a file")
+                with uninterrupted():
+                    write_atomically(self.run.success, self._success())
+            if not self.quiet:
+                say(saved(self.new, self.skipped))
+        else:
+            if self.run.success.is_file():
+                self.run.success.unlink()
+            if not self.quiet and self.new:
+                say(f"✓ Saved {self.new} new samples, skipped {self.skipped} existing samples")
+            missing = self.total - len(kept)
+            say(f"⚠ {missing} of {self.total} samples of {self.run.name} are still missing")
+        return complete
+
+    def success_is_current(self) -> bool:
+        try:
+            return self.run.success.read_bytes() == self._success()
+        except OSError:
+            return False
+
+    def _read_back(self) -> set[int]:
+        """The samples whose CIFs read back, with equal numbers of atoms; others are set aside."""
+        counts: dict[int, int] = {}
+        for sample in range(self.total):
+            try:
+                counts[sample] = count_atoms(self.run.cif(sample))
+            except DamagedError as error:
+                set_aside(self.run.cif(sample), str(error))
+        expected = max(counts.values(), default=0)
+        short = [sample for sample, count in counts.items() if count != expected]
+        for sample in short:
+            set_aside(self.run.cif(sample), f"{counts[sample]} atoms where others have {expected}")
+        return set(counts).difference(short)
+
+    def _success(self) -> bytes:
+        fields = {
+            "prediction": True,
+            "N_sample": self.total,
+            "task": self.run.name,
+            "seed": self.record["seed"],
+        }
+        return (json.dumps(fields) + "\n").encode()

@@ -1,0 +1,71 @@
+"""What a run is asked for: a preset's numbers, overridden by the command line."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pxtools.errors import InputError, shown
+from pxtools.runs.folder import MAX_SAMPLES
+from pxtools.sampling.schedule import Schedule
+
+PACKAGE = Path(__file__).parent.parent
+DEFAULT_PRESET = "quick"
+DEFAULT_SEED = 12345
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How many samples, in chunks of how many, on which schedule."""
+
+    N_sample: int
+    sample_diffusion_chunk_size: int
+    schedule: Schedule
+
+
+def presets_folder() -> Path:
+    """presets/ beside the package in a checkout, inside it when installed."""
+    inside = PACKAGE / "presets"
+    return inside if inside.is_dir() else PACKAGE.parent / "presets"
+
+
+def settings(preset: str | None, **given: Any) -> Settings:
+    """The preset's values, those given (not None) winning. Raises InputError."""
+    values = _read_preset(preset or DEFAULT_PRESET)
+    values |= {key: value for key, value in given.items() if value is not None}
+    n_sample, chunk_size = values.pop("N_sample"), values.pop("sample_diffusion_chunk_size")
+    _check("--N_sample", n_sample)
+    _check("--sample_diffusion_chunk_size", chunk_size)
+    return Settings(n_sample, chunk_size, Schedule(**values))
+
+
+def _check(option: str, value: Any) -> None:
+    if type(value) is not int or not 1 <= value <= MAX_SAMPLES:
+        raise InputError.of(option, "number", f"1 to {MAX_SAMPLES:,}", value)
+
+
+def _read_preset(name: str) -> dict[str, Any]:
+    folder = presets_folder()
+    names = sorted(p.stem for p in folder.glob("*.yaml"))
+    if name not in names:
+        raise InputError.of("--preset", "preset", ", ".join(names), name)
+    values = yaml.safe_load((folder / f"{name}.yaml").read_text())
+    known = {"N_sample", "sample_diffusion_chunk_size", *(f.name for f in fields(Schedule))}
+    if not isinstance(values, dict) or not {"N_sample", "sample_diffusion_chunk_size"} <= set(
+        values
+    ):
+        raise InputError(f"preset {name}: N_sample or sample_diffusion_chunk_size is missing")
+    if unknown := set(values) - known:
+        raise InputError(f"preset {name}: unknown settings {shown(', '.join(sorted(unknown)))}")
+    return values
+
+
+def parse_seeds(text: str | None) -> list[int] | None:
+    """ "123,456" -> [123, 456]; None stays None."""
+    if text is None:
+        return None
+    parts = str(text).replace(",", " ").split()
+    if not parts or not all(p.isascii() and p.isdigit() and len(p) <= 18 for p in parts):
+        raise InputError.of("--seeds", "seeds", "whole numbers such as 123,456", text)
+    return list(dict.fromkeys(int(part) for part in parts))

@@ -1,0 +1,126 @@
+"""A target and a binder, read from a structure file."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import gemmi
+import numpy as np
+
+from pxtools.errors import InputError
+from pxtools.structure import backbone
+from pxtools.structure.reading import (
+    Polymer,
+    author_number,
+    heavy_atoms,
+    parse_structure,
+    protein_chains,
+)
+from pxtools.structure.residues import BACKBONE, parent_of, vdw_radius
+
+RIGID = (*BACKBONE, "CB", "OXT")
+
+
+@dataclass(frozen=True)
+class Residue:
+    """A residue with a complete backbone; (chain, number, insertion) are the file's author ids."""
+
+    name: str
+    key: tuple[str, int, str]
+    backbone: list[list[float]]  # N, CA, C, O
+    cb: list[float] | None
+    heavy: list[gemmi.Atom]
+    is_linked: bool  # bonded to the residue before it
+
+
+@dataclass(frozen=True)
+class Complex:
+    """A target and a binder: their n residues, the target's m heavy atoms."""
+
+    xyz: np.ndarray  # (n, 4, 3) N, CA, C, O in Å
+    cb: np.ndarray  # (n, 3) Å, ideal where the residue has none
+    own_cb: np.ndarray  # (n,) whether it has one
+    proline: np.ndarray  # (n,)
+    linked: np.ndarray  # (n,)
+    binder: np.ndarray  # (n,)
+    target_atoms: np.ndarray  # (m, 3) Å
+    target_radii: np.ndarray  # (m,) Å
+    target_rigid: np.ndarray  # (m,) backbone and CB: the rest may take another rotamer
+    hotspots: np.ndarray  # (n,)
+    target_rmsd: float | None  # Å, None where the file does not tell
+
+    @property
+    def binder_ca(self) -> np.ndarray:
+        return self.xyz[self.binder, 1]
+
+
+def read_complex(name: str, text: bytes) -> Complex:
+    """The complex in the text of an mmCIF or PDB file. Raises InputError."""
+    structure = parse_structure(Path(name), text)
+    polymers = protein_chains(Path(name), structure)
+    chains = [_residues(p) for p in polymers.values() if p.is_protein]
+    chains = [chain for chain in chains if chain]
+    if len(chains) < 2:
+        found = f"{len(chains)} chain{'s'[len(chains) == 1 :]}"
+        raise InputError.of(name, "structure", "two protein chains with backbones", found)
+    residues = [residue for chain in chains for residue in chain]
+    target = [atom for chain in chains[:-1] for residue in chain for atom in residue.heavy]
+    xyz = np.array([r.backbone for r in residues])
+    own_cb = np.array([r.cb is not None for r in residues])
+    cb = backbone.ideal_cb(xyz)
+    cb[own_cb] = np.array([r.cb for r in residues if r.cb]).reshape(-1, 3)
+    target_atoms = np.array([atom.pos.tolist() for atom in target])
+    for array in (xyz, cb, target_atoms):
+        if not np.isfinite(array).all():
+            raise InputError.of(name, "coordinates", "finite numbers in Å", "NaN or infinity")
+    facts = _facts(text)
+    return Complex(
+        xyz,
+        cb,
+        own_cb,
+        np.array([r.name == "PRO" for r in residues]),
+        np.array([r.is_linked for r in residues]),
+        np.arange(len(residues)) >= len(residues) - len(chains[-1]),
+        target_atoms,
+        np.array([vdw_radius(atom.element.name) for atom in target]),
+        np.array([atom.name in RIGID for atom in target]),
+        np.array([r.key in facts.hotspots for r in residues]),
+        facts.target_rmsd,
+    )
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What px-write-cif says of a design in its file; nothing in files of others."""
+
+    hotspots: frozenset[tuple[str, int, str]]
+    target_rmsd: float | None
+
+
+def _facts(text: bytes) -> Facts:
+    found = dict(re.findall(rb"^_pxtools_design\.(\w{1,30}) +(\S{1,4000}) *$", text, re.MULTILINE))
+    hotspots = re.findall(rb"(\w{1,8}):(-?\d{1,6})([A-Za-z]?)", found.get(b"hotspots", b""))
+    rmsd = re.fullmatch(rb"\d{1,6}\.\d{1,6}", found.get(b"target_ca_rmsd", b""))
+    return Facts(
+        frozenset((c.decode(), int(n), code.decode()) for c, n, code in hotspots),
+        float(rmsd[0]) if rmsd else None,
+    )
+
+
+def _residues(polymer: Polymer) -> list[Residue]:
+    residues = []
+    before: tuple[int, int] | None = None
+    for site, label_seq in zip(polymer.sites, polymer.label_seq, strict=True):
+        atoms = heavy_atoms(site)
+        place = {atom.name: atom.pos.tolist() for atom in atoms}
+        points = [place[name] for name in BACKBONE if name in place]
+        if len(points) < len(BACKBONE):
+            continue
+        number, insertion = author_number(site)
+        # PDB files without SEQRES number the residues that are there: see the author's gaps too
+        is_linked = before is not None and label_seq - before[0] == 1 and number - before[1] <= 1
+        key = (site.subchain, number, insertion)
+        name = parent_of(site.name) or site.name
+        residues.append(Residue(name, key, points, place.get("CB"), atoms, is_linked))
+        before = (label_seq, number)
+    return residues

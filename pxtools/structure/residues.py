@@ -1,0 +1,67 @@
+"""The amino acids the network knows: heavy atoms in CCD order, charges, ideal coordinates."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import gemmi
+import numpy as np
+
+# AF3's residue classes: 20 amino acids, UNK, 5 RNA, 5 DNA, gap; PXDesign adds 32-35 for design.
+AMINO_ACIDS = tuple(
+    "ALA ARG ASN ASP CYS GLN GLU GLY HIS ILE LEU LYS MET PHE PRO SER THR TRP TYR VAL".split()  # noqa: SIM905
+)
+RESTYPE = {name: i for i, name in enumerate(AMINO_ACIDS)}
+DESIGN_RESTYPE = 32
+N_RESTYPES = 36
+BACKBONE = ("N", "CA", "C", "O")
+RADII = {"C": 1.70, "N": 1.55, "O": 1.52, "S": 1.80}  # Å, van der Waals; Bondi 1964
+_ONE_LETTER = dict(zip("ARNDCQEGHILKMFPSTWYV", AMINO_ACIDS, strict=True))
+
+
+@dataclass(frozen=True)
+class ResidueType:
+    """One amino acid; `ideal` holds the CCD's ideal coordinates in Å, (atoms, 3)."""
+
+    atoms: tuple[str, ...]
+    elements: tuple[str, ...]
+    charges: tuple[int, ...]
+    ideal: np.ndarray
+
+
+@cache
+def residue_types() -> dict[str, ResidueType]:
+    """The 20 amino acids by three-letter name, from the Chemical Component Dictionary."""
+    table = json.loads(files("pxtools").joinpath("data/residues.json").read_text())
+    return {
+        name: ResidueType(
+            tuple(t["atoms"]), tuple(t["elements"]), tuple(t["charges"]), np.array(t["ideal"])
+        )
+        for name, t in table.items()
+    }
+
+
+def parent_of(name: str) -> str | None:
+    """The amino acid a modified residue derives from (CSO -> CYS), None where it is not known."""
+    if name in RESTYPE:
+        return name
+    return _ONE_LETTER.get(gemmi.find_tabulated_residue(name).one_letter_code.upper())
+
+
+def vdw_radius(element: str) -> float:
+    """Å; elements that proteins hardly have count as carbon."""
+    return RADII.get(element, RADII["C"])
+
+
+def element_index(element: str) -> int:
+    """Atomic number - 1, the class of the element one-hot."""
+    return gemmi.Element(element).atomic_number - 1
+
+
+Number = tuple[int, str]  # residue number and insertion code ("" for none)
+
+
+def number_text(number: Number) -> str:
+    """The number as tasks and messages write it: 40, 99A."""
+    return f"{number[0]}{number[1]}"

@@ -1,0 +1,250 @@
+"""A task before its run: what the model will see of the target, and what a designer should know."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import gemmi
+import numpy as np
+
+from pxtools.console import in_columns
+from pxtools.network.weights import ModelFile
+from pxtools.structure.atoms import chain_name
+from pxtools.structure.backbone import expected_radius
+from pxtools.structure.geometry import distances, exposed_area
+from pxtools.structure.reading import Polymer, author_number, heavy_atoms
+from pxtools.structure.residues import number_text, vdw_radius
+from pxtools.structure.target import TargetChain, TargetResidue
+from pxtools.task.design import Design, prepare
+from pxtools.task.target import pick_target, read_polymers
+from pxtools.task.types import ChainPick, Task
+
+BURIED = 0.10  # of the surface that the residue would have alone
+CUT_REACH = 10.0  # Å
+COLUMNS = ("CHAIN", "NEW", "LENGTH", "KEPT", "CROP", "UNRESOLVED", "MODIFIED", "HOTSPOTS")
+
+
+@dataclass(frozen=True)
+class Check:
+    """A valid task: what a run would work on, and the whole chains it is cut from."""
+
+    task: Task
+    design: Design
+    target: tuple[TargetChain, ...]
+    polymers: dict[str, Polymer]
+
+
+def check(task: Task, model: ModelFile) -> Check:
+    """Read a task as a run would. Raises InputError."""
+    polymers = read_polymers(task)
+    target = pick_target(task, polymers)
+    return Check(task, prepare(task, target, model), target, polymers)
+
+
+def report(c: Check, model: ModelFile) -> str:
+    """What the model will see, for people."""
+    is_cif = next(iter(c.polymers.values())).is_cif
+    numbering = "label ids" if is_cif else "the file's own chains and numbers"
+    f = c.design.features
+    rows = [_row(c, i) for i in range(len(c.target))]
+    rows.append(("binder", chain_name(len(c.target)), str(c.task.binder_length), *"-----"))
+    lines = [
+        f"task       {c.task.name} ({c.task.source})",
+        f"structure  {c.task.structure} ({'mmCIF' if is_cif else 'PDB'}: {numbering})",
+        f"model      {model.name} (sees {model.config.target_atoms} atoms of the target)",
+        f"size       {f.n_tokens} tokens, {len(f.atoms)} atoms, "
+        f"about {memory(f.n_tokens, model):.1f} GB of memory on a CPU",
+        "",
+        *in_columns([COLUMNS, *rows]),
+    ]
+    return "\n".join(lines)
+
+
+def memory(n_tokens: int, model: ModelFile) -> float:
+    """GB that px-sample needs on a CPU: weights, libraries, pair tensors (docs/performance.md).
+
+    Samples hardly count: a chunk's go through the network one a core.
+    """
+    depth = model.config.transformer
+    per_pair = 4 * (4 * model.config.c_z + depth.n_blocks * depth.n_heads)
+    return 0.27 + 4 * model.n_parameters / 1e9 + per_pair * n_tokens**2 / 1e9
+
+
+def _row(c: Check, i: int) -> tuple[str, ...]:
+    pick, chain = c.task.chains[i], c.target[i]
+    polymer = c.polymers[pick.chain]
+    name = pick.chain
+    if polymer.author_chain != name:
+        name += f" (author {polymer.author_chain})"
+    sites = {polymer.number(site): site for site in polymer.sites}
+    kept = [sites[residue.number] for residue in chain.residues]
+    changed = [
+        f"{site.name} {number_text(r.number)} -> {r.name}"
+        for site, r in zip(kept, chain.residues, strict=True)
+        if site.name != r.name
+    ]
+    hotspots = [_label(polymer, sites, r) for r in chain.residues if r.is_hotspot]
+    return (
+        name,
+        chain_name(i),
+        str(len(polymer.sequence)),
+        str(len(chain.residues)),
+        pick.crop_text,
+        _unresolved(polymer, pick),
+        ", ".join(changed) or "-",
+        ", ".join(hotspots) or "-",
+    )
+
+
+def _label(polymer: Polymer, sites: dict, residue: TargetResidue) -> str:
+    author = author_number(sites[residue.number])
+    other = f" (author {number_text(author)})" if author != residue.number else ""
+    return f"{residue.name} {number_text(residue.number)}{other}"
+
+
+def _unresolved(polymer: Polymer, pick: ChainPick) -> str:
+    """Residues of the sequence that the crop asks for and the file has no coordinates of."""
+    resolved = set(polymer.label_seq)
+    absent = [n for n in range(1, len(polymer.sequence) + 1) if n not in resolved]
+    if polymer.is_cif:
+        return ranges(n for n in absent if pick.keeps(n)) or "-"
+    kept = [
+        seq
+        for site, seq in zip(polymer.sites, polymer.label_seq, strict=True)
+        if pick.keeps(polymer.number(site)[0])
+    ]
+    between = [n for n in absent if pick.crop is None or kept[0] < n < kept[-1]]
+    return f"{len(between)} of SEQRES" if between else "-"
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """1, 2, 3, 7 -> 1-3, 7."""
+    spans: list[list[int]] = []
+    for n in sorted(numbers):
+        if spans and n == spans[-1][1] + 1:
+            spans[-1][1] = n
+        else:
+            spans.append([n, n])
+    return ", ".join(f"{a}-{b}" if a < b else str(a) for a, b in spans)
+
+
+@dataclass(frozen=True)
+class Hotspot:
+    """A hotspot by its name in messages, with its atoms in Å."""
+
+    label: str
+    xyz: np.ndarray
+    center: np.ndarray  # CB, or CA
+
+
+def warnings(c: Check) -> Iterator[str]:
+    """What designers get wrong, one line each."""
+    hotspots = [
+        _hotspot(pick.chain, r)
+        for pick, chain in zip(c.task.chains, c.target, strict=True)
+        for r in chain.residues
+        if r.is_hotspot
+    ]
+    if not hotspots:
+        yield "no hotspots: the binder may sit anywhere on the target"
+    whole = [(pick, site) for pick in c.task.chains for site in c.polymers[pick.chain].sites]
+    yield from _author_numbers(c)
+    yield from _buried(hotspots, whole)
+    yield from _far_apart(hotspots, c.task.binder_length)
+    yield from _cut_close(hotspots, whole, c.polymers)
+
+
+def _hotspot(chain: str, r: TargetResidue) -> Hotspot:
+    xyz = r.xyz[np.isfinite(r.xyz).all(1)]
+    names = ("N", "CA", "C", "O", "CB")[: len(r.xyz)]
+    places = [r.xyz[names.index(n)] for n in ("CB", "CA") if n in names]
+    center = next((p for p in places if np.isfinite(p).all()), xyz[0])
+    return Hotspot(f"{chain} {r.name} {number_text(r.number)}", xyz, center)
+
+
+def _author_numbers(c: Check) -> Iterator[str]:
+    for pick in c.task.chains:
+        if labels := c.polymers[pick.chain].labels_of(pick.hotspots):
+            yield (
+                f"chain {pick.chain}: hotspots are read as label_seq_id; if the author's numbers "
+                f"were meant, write these instead: {labels}"
+            )
+
+
+def _buried(hotspots: list[Hotspot], whole: list[tuple[ChainPick, gemmi.Residue]]) -> Iterator[str]:
+    heavy = [atom for _, site in whole for atom in heavy_atoms(site)]
+    xyz = np.array([atom.pos.tolist() for atom in heavy])
+    radii = np.array([vdw_radius(atom.element.name) for atom in heavy])
+    for spot in hotspots:
+        own = np.array([np.abs(xyz - p).sum(1).argmin() for p in spot.xyz])
+        alone = exposed_area(xyz[own], radii[own], np.arange(len(own)))
+        share = exposed_area(xyz, radii, own) / alone
+        if share < BURIED:
+            yield (
+                f"hotspot {spot.label} is buried: {100 * share:.0f} % of its surface is exposed; "
+                "a binder can hardly touch it"
+            )
+
+
+def _far_apart(hotspots: list[Hotspot], length: int) -> Iterator[str]:
+    diameter = 2 * (5 / 3) ** 0.5 * expected_radius(length)  # of a ball of that gyration radius
+    pairs = [
+        (float(np.linalg.norm(a.center - b.center)), a.label, b.label)
+        for a, b in combinations(hotspots, 2)
+    ]
+    if pairs and max(pairs)[0] > diameter:
+        distance, a, b = max(pairs)
+        yield (
+            f"hotspots {a} and {b} are {distance:.0f} Å apart; a globular binder of {length} "
+            f"residues is about {diameter:.0f} Å wide"
+        )
+
+
+def _cut_close(
+    hotspots: list[Hotspot],
+    whole: list[tuple[ChainPick, gemmi.Residue]],
+    polymers: dict[str, Polymer],
+) -> Iterator[str]:
+    if not hotspots:
+        return
+    spots = np.concatenate([spot.xyz for spot in hotspots])
+    cut: dict[str, list[int]] = {}
+    for pick, site in whole:
+        number = polymers[pick.chain].number(site)[0]
+        if pick.keeps(number):
+            continue
+        lost = np.array([atom.pos.tolist() for atom in heavy_atoms(site)]).reshape(-1, 3)
+        if (distances(lost, spots) < CUT_REACH).any():
+            cut.setdefault(pick.chain, []).append(number)
+    for chain, numbers in cut.items():
+        yield (
+            f"the crop cuts within {CUT_REACH:.0f} Å of a hotspot: chain {chain} loses "
+            f"{ranges(set(numbers))}, where the binder may then be put"
+        )
+
+
+def pymol_script(c: Check, cif: Path) -> str:
+    """Loads the structure and the cropped target; crop in blue, hotspots in orange."""
+    hot = [
+        f"(chain {chain_name(i)} and resi {number_text(r.number).replace('-', chr(92) + '-')})"
+        for i, chain in enumerate(c.target)
+        for r in chain.residues
+        if r.is_hotspot
+    ]
+    files = {"structure": c.task.structure, "target": cif}
+    lines = [
+        f'cmd.load({json.dumps(str(path.resolve()))}, "{name}")' for name, path in files.items()
+    ]
+    lines += [
+        "hide everything",
+        "show cartoon, structure or target",
+        "color grey80, structure",
+        "set cartoon_transparency, 0.6, structure",
+        "color marine, target",
+    ]
+    if hot:
+        lines += [f"select hotspots, target and ({' or '.join(hot)})", "show sticks, hotspots"]
+        lines += ["color orange, hotspots", "deselect"]
+    return "\n".join([*lines, "zoom target", ""])

@@ -1,0 +1,145 @@
+"""The network against the published implementation, layer by layer (float32)."""
+
+import json
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from conftest import DATA, formula_weight, load
+from mlx.utils import tree_flatten
+from tiny_model import assert_close, needs_compiler, tiny_network
+
+from pxtools.network.config import Config
+from pxtools.network.pxdesign import PXDesignD, sanitize
+
+
+def test_embedder(tiny, features, recorded):
+    model, condition = tiny
+    assert_close(condition.s_inputs, recorded["s_inputs"])
+    z = model.design_condition_embedder.condition_template_embedder(features)
+    assert_close(z, recorded["z"])
+
+
+def test_conditioning(tiny, features, recorded):
+    model, condition = tiny
+    conditioning = model.diffusion_module.diffusion_conditioning
+    s = conditioning.at_noise_level(condition.single, mx.array(recorded["act_sigma"], mx.float32))
+    for sample in recorded["act/s_single"]:
+        assert_close(s, sample)
+    z = conditioning.pair(mx.array(recorded["z"]), features)
+    assert_close(z, recorded["act/pair_z"])
+
+
+def test_atom_encoder(tiny, recorded):
+    model, condition = tiny
+    encoder = model.diffusion_module.atom_attention_encoder
+    pairs = encoder.project_pairs(mx.array(recorded["act/pair_z"]))
+    c, p, _ = encoder.condition(condition.atoms, pairs)
+    assert_close(c, recorded["act/c_skip"])
+    assert_close(p, recorded["act/p_skip"])
+    sigma = float(recorded["act_sigma"])
+    r = mx.array(recorded["x_noisy@16"]) / np.sqrt(sigma**2 + 16**2)
+    q = condition.c + encoder.linear_no_bias_r(r)
+    a, q = encoder(q, condition.encoder, condition.atoms)
+    assert_close(a, recorded["act/a_token"])
+    assert_close(q, recorded["act/q_skip"])
+
+
+def test_token_transformer(tiny, recorded):
+    model, condition = tiny
+    module = model.diffusion_module
+    s = mx.array(recorded["act/s_single"][0])
+    a = mx.array(recorded["act/a_token"]) + module.linear_no_bias_s(module.layernorm_s(s))
+    transformer = module.diffusion_transformer
+    modulations = transformer.modulations(s)
+    first = transformer.blocks[0](a, condition.pair_biases[0], modulations[0])
+    assert_close(first, recorded["act/transformer_block0_out"])
+    out = transformer(a, condition.pair_biases, modulations)
+    assert_close(out, recorded["act/transformer_out"])
+
+
+def test_atom_decoder(tiny, recorded):
+    model, condition = tiny
+    a = model.diffusion_module.layernorm_a(mx.array(recorded["act/transformer_out"]))
+    q = mx.array(recorded["act/q_skip"])
+    decoder = model.diffusion_module.atom_attention_decoder
+    assert_close(decoder(a, q, condition.decoder, condition.atoms), recorded["act/r_update"])
+
+
+@pytest.mark.parametrize("sigma", ["2560", "160", "16", "1", "0.05"])
+def test_denoiser(tiny, recorded, sigma):
+    model, condition = tiny
+    x = mx.array(recorded[f"x_noisy@{sigma}"])
+    assert_close(model.denoise(x, float(sigma), condition), recorded[f"x_denoised@{sigma}"])
+
+
+def test_the_noise_level_that_matters_least_is_not_hidden_by_the_input(tiny, recorded):
+    """At sigma 0.05 the output is nearly the input: compare what the network adds."""
+    model, condition = tiny
+    x = recorded["x_noisy@0.05"]
+    ours = np.array(model.denoise(mx.array(x), 0.05, condition)) - x
+    assert_close(ours, recorded["x_denoised@0.05"] - x, 1e-3)  # float32 cancellation at 45 Å
+
+
+@needs_compiler
+@pytest.mark.parametrize("sigma", ["2560", "16", "0.05"])
+def test_the_path_of_a_gpu(tiny, features, recorded, sigma, as_on_a_gpu):
+    model, _ = tiny
+    condition = model.condition(features, load("features/bpti.npz")["ref_pos"])
+    x = mx.array(recorded[f"x_noisy@{sigma}"])
+    assert_close(model.denoise(x, float(sigma), condition), recorded[f"x_denoised@{sigma}"])
+
+
+@needs_compiler
+def test_the_path_of_a_gpu_in_parts(tiny, recorded, as_on_a_gpu, monkeypatch):
+    model, condition = tiny
+    monkeypatch.setattr(model, "samples_at_once", lambda condition: 1)
+    x = mx.array(recorded["x_noisy@16"])
+    assert len(x) > 1
+    assert_close(model.denoise(x, 16.0, condition), recorded["x_denoised@16"])
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype, tolerance", [(mx.float16, 2e-3), (mx.bfloat16, 2e-2)])
+def test_reduced_precision(features, recorded, dtype, tolerance, as_on_a_gpu):
+    """What the network adds to its input, within the precision of its products."""
+    model = tiny_network()
+    model.reduce_precision(dtype)
+    kinds = {w.dtype for _, w in tree_flatten(model.parameters())}
+    assert kinds == {mx.float32, dtype}
+    condition = model.condition(features, load("features/bpti.npz")["ref_pos"])
+    for sigma in ("160", "16", "1"):
+        x = recorded[f"x_noisy@{sigma}"]
+        out = model.denoise(mx.array(x), float(sigma), condition)
+        assert out.dtype == mx.float32
+        skipped = x / (1 + (float(sigma) / 16) ** 2)
+        wanted = recorded[f"x_denoised@{sigma}"] - skipped
+        found = np.array(out) - skipped
+        assert_close(found, wanted, tolerance)
+        assert np.abs(found - wanted).max() > 1e-5 * np.abs(wanted).max()  # it is reduced
+
+
+@pytest.fixture(scope="module")
+def full():
+    parameters = json.loads((DATA / "full/parameters.json").read_text())
+    weights = {}
+    for name, (shape, total, first) in parameters.items():
+        w = formula_weight(name, tuple(shape))
+        assert w.ravel()[0] == pytest.approx(first, rel=1e-6), name
+        assert w.sum(dtype=np.float64) == pytest.approx(total, abs=1e-2), name
+        weights[name] = mx.array(w)
+    model = PXDesignD(Config())
+    model.load_weights(list(sanitize(weights).items()))
+    return model
+
+
+def test_released_size(full, features):
+    n_parameters = sum(w.size for _, w in tree_flatten(full.parameters()))
+    assert n_parameters == pytest.approx(139.0e6, rel=1e-3)
+    recorded = load("full/denoise_bpti.npz")
+    condition = full.condition(features, load("features/bpti.npz")["ref_pos"])
+    assert_close(condition.s_inputs, recorded["s_inputs"])
+    for sigma in ("160", "16", "0.5"):
+        x = mx.array(recorded[f"x_noisy@{sigma}"])
+        ours = full.denoise(x, float(sigma), condition)
+        assert_close(ours, recorded[f"x_denoised@{sigma}"])

@@ -1,0 +1,379 @@
+"""px-score: natural complexes are clean, planted defects are seen, summary.csv loses nothing."""
+
+import csv
+import gzip
+import json
+import re
+import signal
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import DATA, STRUCTURES
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from processes import command, environment, run, small_run
+
+from pxtools.network.features import random_rotations
+from pxtools.runs.chunk import read_chunk
+from pxtools.runs.folder import RunDir
+from pxtools.scoring.columns import CHECKS, COLUMNS
+from pxtools.scoring.complex import Complex, _residues, read_complex
+from pxtools.scoring.metrics import score
+from pxtools.scoring.ranking import CLUSTER_RMSD, best_first, rank
+from pxtools.scoring.summary import FIELDS, chunk_texts
+from pxtools.structure import backbone
+from pxtools.structure.reading import protein_chains, read_structure
+
+DSSP = json.loads((DATA / "dssp.json").read_text())
+
+
+def natural(name: str) -> Complex:
+    return read_complex(name, gzip.open(STRUCTURES / name).read())
+
+
+HIV = natural("1HVR.pdb.gz")  # a dimer of 99 residues each
+TCR = natural("1BD2.cif.gz")
+
+
+@pytest.mark.parametrize("name, least", [("1HVR.pdb.gz", 1.0), ("1BD2.pdb.gz", 0.991)])
+def test_secondary_structure_agrees_with_dssp(name, least):
+    c = natural(name)
+    found = "".join(backbone.secondary_structure(c.xyz, c.linked, ~c.proline))
+    same = [a == b for a, b in zip(found, DSSP[name], strict=True)]
+    assert np.mean(same) >= least
+
+
+def test_secondary_structure_of_a_single_chain_agrees_with_dssp():
+    path = STRUCTURES / "5PTI.cif.gz"
+    residues = _residues(protein_chains(path, read_structure(path))["A"])
+    linked = np.array([r.is_linked for r in residues])
+    has_hydrogen = np.array([r.name != "PRO" for r in residues])
+    xyz = np.array([r.backbone for r in residues])
+    found = backbone.secondary_structure(xyz, linked, has_hydrogen)
+    assert "".join(found) == DSSP[path.name]
+
+
+@pytest.mark.parametrize("n", range(1, 9))
+def test_short_chains_have_a_secondary_structure(n):
+    xyz = TCR.xyz[:n]
+    fold = backbone.secondary_structure(xyz, np.arange(n) > 0, np.ones(n, bool))
+    assert len(fold) == n
+    assert len(backbone.bonds_off(xyz, np.arange(n) > 0)) == 4 * n - 1
+
+
+@pytest.mark.parametrize("c", [HIV, TCR], ids=["1HVR", "1BD2"])
+def test_natural_complexes_are_clean(c):
+    row = score(c)
+    assert row["bonds_off"] == row["ca_steps_off"] == row["chirality_off"] == 0
+    assert row["angles_off"] < 0.005
+    assert row["clashes_inside"] == 0 and row["clashes_target"] + row["clashes_sidechain"] <= 1
+    assert row["contacts"] > 100
+
+
+def moved(c: Complex, change) -> Complex:
+    """The complex with its binder's backbone (n, 4, 3) and CB (n, 3) changed in place."""
+    xyz, cb = c.xyz.copy(), c.cb.copy()
+    part, part_cb = xyz[c.binder], cb[c.binder]
+    change(part, part_cb)
+    xyz[c.binder], cb[c.binder] = part, part_cb
+    return replace(c, xyz=xyz, cb=cb)
+
+
+def stretch_bonds(xyz, cb):
+    xyz[::10, 0] += 0.4
+
+
+def bend_angles(xyz, cb):
+    xyz[::4, 3] += 0.6 * (xyz[::4, 0] - xyz[::4, 3])
+
+
+def break_chain(xyz, cb):
+    for i in range(10, 90, 10):
+        xyz[i:] += 0.5
+        cb[i:] += 0.5
+
+
+def mirror(xyz, cb):
+    center = xyz.mean((0, 1))[0]
+    xyz[..., 0], cb[..., 0] = 2 * center - xyz[..., 0], 2 * center - cb[..., 0]
+
+
+def push_into_target(xyz, cb):
+    shift = HIV.xyz[~HIV.binder].mean((0, 1)) - xyz.mean((0, 1))
+    xyz += 0.6 * shift
+    cb += 0.6 * shift
+
+
+def fold_onto_itself(xyz, cb):
+    xyz[50:90] += xyz[5].mean(0) - xyz[50].mean(0)
+
+
+def pull_apart(xyz, cb):
+    shift = xyz.mean((0, 1)) - HIV.xyz[~HIV.binder].mean((0, 1))
+    xyz += 2 * shift
+    cb += 2 * shift
+
+
+def stretch_out(xyz, cb):
+    xyz += 0.9 * (xyz[:, 1:2] - xyz[:, 1].mean(0))
+
+
+DEFECTS = {
+    "bonds_off": (stretch_bonds, "bonds"),
+    "angles_off": (bend_angles, "angles"),
+    "ca_steps_off": (break_chain, "ca_steps"),
+    "chirality_off": (mirror, "chirality"),
+    "clashes_target": (push_into_target, "clashes"),
+    "clashes_sidechain": (push_into_target, "clashes"),
+    "clashes_inside": (fold_onto_itself, "clashes"),
+    "rg": (stretch_out, "rg"),
+}
+
+
+@pytest.mark.parametrize("column", DEFECTS)
+def test_a_planted_defect_is_seen_by_its_column(column):
+    change, check = DEFECTS[column]
+    sound, broken = score(HIV), score(moved(HIV, change))
+    assert broken[column] > sound[column]
+    assert check in broken["failed"].split()
+
+
+def test_a_mirrored_helix_of_glycines_is_seen():
+    """Designs have no CB: their hand shows in their helices."""
+    helix = slice(138, 151)  # of 1BD2's chain A
+    xyz = np.concatenate([TCR.xyz[:60], TCR.xyz[helix]])
+    binder = np.arange(len(xyz)) >= 60
+    base = replace(
+        TCR,
+        xyz=xyz,
+        cb=backbone.ideal_cb(xyz),
+        own_cb=np.zeros(len(xyz), bool),
+        proline=np.zeros(len(xyz), bool),
+        linked=~np.isin(np.arange(len(xyz)), [0, 60]),
+        binder=binder,
+        hotspots=np.zeros(len(xyz), bool),
+    )
+    assert score(base)["helix"] > 0.5 and score(base)["chirality_off"] == 0
+    assert score(moved(base, mirror))["chirality_off"] > 0.4
+
+
+def test_a_binder_pulled_away_has_no_contacts_and_no_hotspots():
+    c = replace(HIV, hotspots=np.arange(len(HIV.xyz)) < 8)
+    near, away = score(c), score(moved(c, pull_apart))
+    assert near["hotspots_contacted"] > 0 and near["contacts"] > 100
+    assert away["hotspots_contacted"] == away["contacts"] == 0
+    assert {"contacts", "hotspots"} <= set(away["failed"].split())
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=10, deadline=None)
+def test_scores_do_not_depend_on_the_frame(seed):
+    rng = np.random.default_rng(seed)
+    turn, shift = random_rotations(rng, 1)[0].T, rng.normal(0, 30, 3)
+    places = {k: getattr(HIV, k) @ turn + shift for k in ("xyz", "cb", "target_atoms")}
+    assert score(replace(HIV, **places)) == score(HIV)
+
+
+ROW = st.fixed_dictionaries(
+    {
+        "failed": st.lists(st.sampled_from(sorted(CHECKS)), unique=True).map(" ".join),
+        "hotspots_contacted": st.none() | st.floats(0, 1),
+        "contacts": st.integers(0, 500),
+        "design": st.text(min_size=1, max_size=5),
+    }
+)
+
+
+@given(st.lists(ROW, unique_by=lambda r: r["design"]), st.randoms())
+def test_best_first_is_a_total_order(rows, random):
+    ordered = sorted(rows, key=best_first)
+    random.shuffle(rows)
+    assert sorted(rows, key=best_first) == ordered
+    failed = [len(row["failed"].split()) for row in ordered]
+    assert failed == sorted(failed)
+
+
+def test_clusters_by_ca_rmsd():
+    rng = np.random.default_rng(0)
+    folds = [backbone_of(HIV), np.cumsum(rng.normal(0, 2.2, (99, 3)), 0)]
+    designs = {}
+    for i in range(6):
+        noisy = folds[i % 2] + rng.normal(0, 0.3, (99, 3))
+        designs[f"d{i}"] = noisy @ random_rotations(rng, 1)[0] + 10 * i
+    designs["mirror"] = folds[0] * [1, 1, -1]
+    rows = [
+        {"design": name, "failed": "", "hotspots_contacted": None, "contacts": 10}
+        for name in designs
+    ]
+    rank(rows, designs)
+    clusters = {row["design"]: row["cluster"] for row in rows}
+    assert clusters["d0"] == clusters["d2"] == clusters["d4"]
+    assert clusters["d1"] == clusters["d3"] == clusters["d5"]
+    assert len({clusters["d0"], clusters["d1"], clusters["mirror"]}) == 3
+    assert CLUSTER_RMSD == 2.0
+
+
+def backbone_of(c: Complex) -> np.ndarray:
+    return c.binder_ca
+
+
+@pytest.fixture(scope="module")
+def a_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scored")
+    words, path = small_run(folder)
+    assert run("px-sample", *words).returncode == 0
+    return words, path
+
+
+def rows_of(path: Path) -> list[dict]:
+    with (path / "summary.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_is_scored_once_and_goes_on(a_run, tmp_path):
+    _, path = a_run
+    (path / "summary.csv").unlink(missing_ok=True)
+    first = run("px-score", path)
+    assert first.returncode == 0, first.stderr
+    assert "Scoring designs: 5/5 (skipped 0)" in first.stderr
+    assert first.stdout.startswith("bpti seed_7: 5 designs")
+    rows = rows_of(path)
+    assert [row["design"] for row in rows] == [f"bpti_sample_{i}" for i in range(5)]
+    assert sorted(int(row["rank"]) for row in rows) == [1, 2, 3, 4, 5]
+    assert tuple(rows[0]) == FIELDS == (*COLUMNS, "run")
+    assert all(row["target_rmsd"] and row["cluster"] for row in rows)
+    whole = (path / "summary.csv").read_bytes()
+
+    again = run("px-score", path)
+    assert "Scoring" not in again.stderr and again.stdout == first.stdout
+    lines = whole.splitlines(keepends=True)
+    (path / "summary.csv").write_bytes(b"".join(lines[:3]) + lines[3][:20])  # killed at row 3
+    resumed = run("px-score", path)
+    assert "Scoring designs: 3/5 (skipped 2)" in resumed.stderr
+    assert (path / "summary.csv").read_bytes() == whole
+
+
+def test_cifs_and_chunks_give_the_same_rows(a_run):
+    words, path = a_run
+    (path / "summary.csv").unlink(missing_ok=True)
+    from_chunks = json.loads(run("px-score", path, "--json").stdout)
+    assert run("px-write-cif", stdin=run("px-sample", *words).stdout).returncode == 0
+    (path / "summary.csv").unlink()
+    chunks = path / "chunks"
+    chunks.rename(path / "away")
+    from_cifs = json.loads(run("px-score", path, "--json").stdout)
+    (path / "away").rename(chunks)
+    assert from_cifs == from_chunks
+
+
+def test_rows_of_another_run_are_not_taken(a_run):
+    _, path = a_run
+    run("px-score", path)
+    text = (path / "summary.csv").read_text()
+    digest = rows_of(path)[0]["run"]
+    (path / "summary.csv").write_text(text.replace(digest, "0" * 12))
+    assert "Scoring designs: 5/5" in run("px-score", path).stderr
+    assert (path / "summary.csv").read_text() == text
+
+
+def test_files_on_stdin_and_damaged_ones(a_run):
+    _, path = a_run
+    (path / "summary.csv").unlink(missing_ok=True)
+    chunks = sorted((path / "chunks").glob("*.msgpack"))
+    one = run("px-score", "-q", stdin=f"{chunks[0]}\n")
+    assert one.returncode == 0 and one.stdout.startswith("bpti seed_7: 2 designs")
+    run("px-write-cif", stdin=f"{chunks[0]}\n")
+    cif = path / "predictions" / "bpti_sample_0.cif"
+    whole = cif.read_text()
+    cif.write_text(whole.replace("GLY", "ALA"))
+    (path / "summary.csv").unlink()
+    done = run("px-score", path)
+    assert "does not match its digest; it is not scored" in done.stderr
+    assert "bpti_sample_0" not in {row["design"] for row in rows_of(path)}
+    cif.write_text(whole)
+    run("px-score", path)
+    assert len(rows_of(path)) == 5
+
+
+def test_other_peoples_structures_are_printed_as_csv():
+    files = [STRUCTURES / "1HVR.pdb.gz", STRUCTURES / "1BD2.cif.gz"]
+    done = run("px-score", *files)
+    rows = list(csv.DictReader(done.stdout.splitlines()))
+    assert [row["rank"] for row in rows] == ["1", "2"]
+    assert {row["binder_length"] for row in rows} == {"99", "242"}
+    assert all(row["target_rmsd"] == "" for row in rows)
+
+
+def test_a_design_is_scored_as_its_file_shows_it(a_run):
+    """Hotspots and target RMSD come with the file."""
+    _, path = a_run
+    chunk = read_chunk(next((path / "chunks").glob("samples_0-*.msgpack")))
+    text = dict(chunk_texts(chunk))[0]
+    c = read_complex("x", text)
+    assert c.hotspots.sum() == 3 and not c.hotspots[c.binder].any()
+    assert c.target_rmsd is not None
+    assert c.binder.sum() == json.loads((path / "run.json").read_text())["task"]["binder_length"]
+    assert RunDir(path, "bpti").cif(0).stem == "bpti_sample_0"
+
+
+@pytest.mark.parametrize(
+    "name, content, words",
+    [
+        ("empty.cif", b"", "an mmCIF or PDB file with atoms"),
+        ("x.msgpack", b"\x80", "does not match its digest"),
+        ("one.cif", (STRUCTURES / "5PTI.cif.gz").read_bytes(), "two protein chains"),
+    ],
+)
+def test_wrong_files_are_one_line(tmp_path, name, content, words):
+    path = tmp_path / name
+    path.write_bytes(content)
+    done = run("px-score", path)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_folder_without_runs_is_refused(tmp_path):
+    (tmp_path / "x").write_text("x")
+    assert run("px-score", tmp_path).returncode == 2
+    assert run("px-score", tmp_path / "nothing").returncode == 2
+
+
+def test_killed_and_interrupted_scoring_goes_on(tmp_path):
+    words, path = small_run(tmp_path, n=60, chunk=30, steps=2)
+    assert run("px-sample", *words).returncode == 0
+    table = path / "summary.csv"
+    assert run("px-score", path).returncode == 0
+    whole = table.read_bytes()
+    for stop, code in ((signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        table.unlink()
+        scoring = subprocess.Popen(
+            command("px-score", path), env=environment(), stdout=-3, stderr=-3, text=True
+        )
+        while not (table.exists() and table.read_bytes().count(b"\n") > 5):
+            time.sleep(0.002)
+        scoring.send_signal(stop)
+        assert scoring.wait(60) == code
+        assert 5 < table.read_bytes().count(b"\n") < 61
+        resumed = run("px-score", path)
+        assert re.search(r"Scoring designs: \d+/60 \(skipped [1-9]\d*\)", resumed.stderr)
+        assert table.read_bytes() == whole
+
+
+def test_links_are_not_written_through(a_run, tmp_path):
+    _, path = a_run
+    (tmp_path / "bpti").mkdir()
+    (tmp_path / "bpti" / "seed_7").symlink_to(path)
+    done = run("px-score", tmp_path / "bpti")
+    assert done.returncode == 2 and "found a link" in done.stderr
+    run("px-score", path)
+    elsewhere = tmp_path / "precious"
+    elsewhere.write_text("mine")
+    (path / "summary.csv").unlink()
+    (path / "summary.csv").symlink_to(elsewhere)
+    assert run("px-score", path).returncode == 0
+    assert elsewhere.read_text() == "mine" and len(rows_of(path)) == 5
+    assert not (path / "summary.csv").is_symlink()

@@ -1,0 +1,61 @@
+"""The tiny fixture model, and what the published implementation gives for it."""
+
+import json
+import shutil
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from conftest import DATA, fixture_task, load
+
+from pxtools.network import ops
+from pxtools.network.config import Config
+from pxtools.network.features import featurize
+from pxtools.network.pxdesign import PXDesignD, sanitize
+from pxtools.task.reading import read_tasks
+from pxtools.task.target import read_target
+
+TOLERANCE = 1e-4  # maximum absolute error relative to the output's scale
+
+
+def assert_close(ours, theirs, tolerance=TOLERANCE):
+    ours = np.array(ours)
+    assert ours.shape == theirs.shape
+    assert np.abs(ours - theirs).max() <= tolerance * np.abs(theirs).max()
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory):
+    path = tmp_path_factory.mktemp("task") / "bpti.json"
+    path.write_text(json.dumps([fixture_task("bpti")]))
+    (task,) = read_tasks(str(path))
+    return featurize(read_target(task), task.binder_length)
+
+
+def tiny_network() -> PXDesignD:
+    model = PXDesignD(Config.from_dict(json.loads((DATA / "tiny/config.json").read_text())))
+    weights = sanitize(mx.load(str(DATA / "tiny/weights.safetensors")))
+    model.load_weights(list(weights.items()))  # strict: every name and shape
+    return model
+
+
+@pytest.fixture(scope="module")
+def tiny(features):
+    model = tiny_network()
+    return model, model.condition(features, load("features/bpti.npz")["ref_pos"])
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return load("tiny/modules_bpti.npz")
+
+
+@pytest.fixture
+def as_on_a_gpu(monkeypatch):
+    """The path that a GPU takes (MLX's own operations, one compiled graph), on the CPU."""
+    monkeypatch.setattr(ops, "on_cpu", lambda: False)
+
+
+needs_compiler = pytest.mark.skipif(
+    shutil.which("g++") is None, reason="mx.compile on a CPU needs g++"
+)
