@@ -2,7 +2,8 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import NoReturn, Protocol
 
 RULE = "=" * 60
 LINE_EVERY_STEPS = 50
@@ -31,6 +32,12 @@ def say(text: str = "") -> None:
         print(text, file=sys.stderr, flush=True)
 
 
+class Bar(Protocol):
+    """A live bar, or none."""
+
+    def update(self) -> object: ...
+
+
 class Progress:
     """The progress of px-sample, in the words of docs/files.md; silent when `quiet`."""
 
@@ -47,32 +54,40 @@ class Progress:
         )
         self.say(RULE)
 
-    def chunk(self, number: int, total: int, first: int, last: int, n_step: int, done: int) -> Any:
-        """Announce chunk `number` (samples first..last, from 1); returns its live bar."""
+    def chunk(
+        self, samples: list[int], number: int, total: int, n_step: int, done: int
+    ) -> AbstractContextManager[Bar]:
+        """Announce chunk `number`; gives its live bar."""
         from tqdm import tqdm
 
         self.say()
-        self.say(f"[Chunk {number}/{total}] Generating samples {first}-{last}/{self.n_sample}")
+        self.say(f"[Chunk {number}/{total}] Generating samples {_span(samples)}/{self.n_sample}")
         if done:
             self.say(f"  Going on after step {done}/{n_step}")
-        return tqdm(
+        bar: tqdm[NoReturn] = tqdm(
             total=n_step,
             initial=done,
-            desc=f"  samples {first}-{last}",
+            desc=f"  samples {_span(samples)}",
             unit="step",
             leave=False,
             disable=self.bar_off,
             file=sys.stderr,
         )
+        return bar
 
-    def step(self, step: int, n_step: int, first: int, last: int) -> None:
+    def step(self, step: int, n_step: int, samples: list[int]) -> None:
         """Step `step` of `n_step` begins, counted from 1."""
         if step % LINE_EVERY_STEPS == 1 or step == n_step:
-            samples = f"samples [{first}-{last}/{self.n_sample}]"
-            self.say(f"  Diffusion step [{step}/{n_step}] for {samples}")
+            of = f"samples [{_span(samples)}/{self.n_sample}]"
+            self.say(f"  Diffusion step [{step}/{n_step}] for {of}")
 
-    def chunk_done(self, number: int, total: int, first: int, last: int) -> None:
-        self.say(f"✓ Completed chunk {number}/{total} (samples {first}-{last})")
+    def chunk_done(self, samples: list[int], number: int, total: int) -> None:
+        self.say(f"✓ Completed chunk {number}/{total} (samples {_span(samples)})")
+
+
+def _span(samples: list[int]) -> str:
+    """Counted from 1, as people do."""
+    return f"{samples[0] + 1}-{samples[-1] + 1}"
 
 
 def resuming(name: str, existing: int) -> str:

@@ -1,5 +1,3 @@
-from pxtools import blas  # isort: skip  # before mlx
-
 import json
 import zlib
 from pathlib import Path
@@ -7,9 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-assert blas
 pytest_plugins = ["tiny_model"]
-
 DATA = Path(__file__).parent / "data"
 STRUCTURES = DATA / "structures"
 # fixture -> the structure its task is about

@@ -16,20 +16,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from pxtools import blas  # isort: skip  # before mlx
-
 import numpy as np
 from conftest import DATA, STRUCTURES, fixture_task
 
 from pxtools.conversion.torch_file import read_checkpoint
 from pxtools.errors import DamagedError, InputError
-from pxtools.network.config import Config
+from pxtools.network.config import Config, Help
 from pxtools.network.weights import ModelFile, load_network, read_model
 from pxtools.runs.chunk import Chunk, pack_chunk, unpack_chunk
 from pxtools.runs.design_cif import cif_writer
 from pxtools.runs.folder import RunDir
-from pxtools.runs.record import read_run
+from pxtools.runs.record import RunJson
+from pxtools.runs.schedule import Schedule
 from pxtools.runs.seal import seal
+from pxtools.sampling.runs import run_record
 from pxtools.scoring.complex import read_complex
 from pxtools.scoring.metrics import score
 from pxtools.scoring.ranking import best_first
@@ -39,8 +39,7 @@ from pxtools.task.design import prepare
 from pxtools.task.reading import read_tasks
 from pxtools.task.target import read_target
 
-assert blas
-MODEL = ModelFile("none", Path(), "", 0, Config(), None)
+MODEL = ModelFile("none", Path(), "", 0, "pxdesign", Config(), Help(), None)
 INTERESTING = (
     b"\0",
     b"\xff",
@@ -122,7 +121,7 @@ def a_chunk(folder: Path) -> bytes:
     path.write_text(json.dumps([fixture_task("bpti")]))
     task = read_tasks(str(path))[0]
     design = prepare(task, read_target(task), MODEL)
-    record = {"task": {"name": "bpti", "chains": {"A": {"hotspots": "none"}}}}
+    record = run_record(design, MODEL, "float32", Schedule(), 7)
     xyz = np.zeros((2, len(design.features.atoms), 3), np.float32)
     atoms = design.features.atoms
     return pack_chunk(Chunk(record, [0, 1], xyz, atoms, design.sequences, None))
@@ -135,7 +134,7 @@ def read_chunk_bytes(data: bytes) -> None:
     for candidate in (data, body + sha256(body).digest()):
         try:
             chunk = unpack_chunk(candidate)
-            if "task" in chunk.run and chunk.run["task"].get("name") == "bpti":
+            if chunk.record.task.name == "bpti":
                 cif_writer(chunk, True)
         except DamagedError:
             pass
@@ -166,7 +165,7 @@ def kinds(folder: Path) -> dict[str, tuple[bytes, Callable[[bytes], None]]]:
 
     def read_record(data: bytes) -> None:
         run.run_json.write_bytes(data)
-        read_run(run)
+        RunJson.read(run)
 
     def read_rows(data: bytes) -> None:
         (folder / "summary.csv").write_bytes(data)

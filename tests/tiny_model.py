@@ -11,7 +11,7 @@ from conftest import DATA, fixture_task, load
 from pxtools.network import ops
 from pxtools.network.config import Config
 from pxtools.network.features import featurize
-from pxtools.network.pxdesign import PXDesignD, sanitize
+from pxtools.network.pxdesign import PXDesignD
 from pxtools.task.reading import read_tasks
 from pxtools.task.target import read_target
 
@@ -34,7 +34,7 @@ def features(tmp_path_factory):
 
 def tiny_network() -> PXDesignD:
     model = PXDesignD(Config.from_dict(json.loads((DATA / "tiny/config.json").read_text())))
-    weights = sanitize(mx.load(str(DATA / "tiny/weights.safetensors")))
+    weights = PXDesignD.sanitize(mx.load(str(DATA / "tiny/weights.safetensors")))
     model.load_weights(list(weights.items()))  # strict: every name and shape
     return model
 

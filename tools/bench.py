@@ -7,8 +7,6 @@ the steps of the same run. Quote the ratio; absolute times depend on the machine
 On a GPU, PyTorch's time for the same products stands beside, where PyTorch is installed.
 """
 
-from pxtools.network import ops  # isort: skip  # before mlx
-
 import argparse
 import json
 import os
@@ -25,11 +23,15 @@ from pathlib import Path
 import mlx.core as mx
 import numpy as np
 
+from pxtools.network import ops
 from pxtools.network.config import Config
 from pxtools.network.features import Features, featurize, randomly_placed
-from pxtools.network.pxdesign import PXDesignD, sanitize
+from pxtools.network.pxdesign import PXDesignD
 from pxtools.runs.chunk import Chunk
 from pxtools.runs.design_cif import cif_writer
+from pxtools.runs.record import ChainRecord, ModelRecord, RunJson, RunRecord, TaskRecord
+from pxtools.runs.schedule import Schedule
+from pxtools.structure.residues import ResidueNumber
 from pxtools.structure.target import TargetChain
 from pxtools.task.reading import read_tasks
 from pxtools.task.target import read_target
@@ -39,13 +41,12 @@ sys.path.insert(0, str(ROOT / "tests"))
 from conftest import formula_weight  # noqa: E402
 
 STRUCTURES = ROOT / "tests" / "data" / "structures"
-RUN = {
-    "format": 1,
-    "task": {"name": "bench", "target_digest": "x", "chains": {"A": {"hotspots": "65,69"}}},
-    "model": {"name": "m", "digest": "d"},
-    "schedule": {"N_step": 400},
-    "seed": 1,
-}
+RECORD = RunRecord(
+    TaskRecord("bench", 80, {"A": ChainRecord("all", (ResidueNumber(65),))}, "x.cif", "x"),
+    ModelRecord("m", "d"),
+    Schedule(),
+    seed=1,
+)
 # about 200, 400 and 700 tokens: chains of 1BD2 and a binder
 SIZES = {
     200: ({"A": "1-120"}, 80),
@@ -105,7 +106,7 @@ def released_size() -> PXDesignD:
         name: mx.array(formula_weight(name, tuple(shape))) for name, (shape, *_) in sizes.items()
     }
     network = PXDesignD(Config())
-    network.load_weights(list(sanitize(weights).items()))
+    network.load_weights(list(PXDesignD.sanitize(weights).items()))
     mx.eval(network.parameters())
     return network
 
@@ -115,19 +116,22 @@ def floor(
 ) -> Callable[[], None]:
     """Runs a step's products and nothing else, spread over the cores as the step's samples are."""
     each, shared = products(config, features)
-    made: dict[tuple, tuple[mx.array, mx.array]] = {}
+    made: dict[tuple, tuple] = {}
     together = 1 if ops.on_cpu() else n_samples
     for b, m, k, n in {*each, *shared}:
-        x, y = mx.random.normal((b * together, m, k)), mx.random.normal((b * together, k, n))
+        # y as a layer's weight lies
+        x, y = mx.random.normal((b * together, m, k)), mx.random.normal((b * together, n, k))
         made[b, m, k, n] = (x.astype(dtype), y.astype(dtype))
     mx.eval(list(made.values()))
+    if ops.on_cpu():
+        made = {shape: (np.asarray(x), np.asarray(y)) for shape, (x, y) in made.items()}
 
-    def run(shapes: list) -> mx.array:
+    def run(shapes: list) -> None:
         for shape in shapes:
             x, y = made[shape]
-            # a GPU is handed the next product while it works on the last one, as in a step
-            (mx.eval if ops.on_cpu() else mx.async_eval)(x @ y)
-        return mx.zeros((1, 1))
+            product = x @ y.swapaxes(-1, -2)
+            if not ops.on_cpu():  # it is handed the next one while it works on this, as in a step
+                mx.async_eval(product)
 
     def step() -> None:
         run(shared)
@@ -232,7 +236,7 @@ def tools_table() -> None:
     n_atoms = len(features.atoms)
     xyz = np.random.default_rng(0).normal(0, 20, (1, n_atoms, 3)).astype(np.float32)
     sequences = [list(chain.sequence) for chain in chains]
-    write = cif_writer(Chunk(RUN, [0], xyz, features.atoms, sequences, None), True)
+    write = cif_writer(Chunk(RECORD, [0], xyz, features.atoms, sequences, None), True)
     with tempfile.TemporaryDirectory() as folder:
         status = status_folder(Path(folder))
         words = [str(commands / "px-status"), folder]
@@ -257,20 +261,19 @@ def tools_table() -> None:
 def time_score(folder: Path, n: int = 1000) -> None:
     """px-score on a run of `n` designs of 200 tokens, as a process."""
     from pxtools.runs.folder import RunDir
-    from pxtools.runs.record import seal_record
 
     chains, length = target(200)
     atoms = featurize(chains, length).atoms
     rng = np.random.default_rng(0)
-    run = RunDir.of(str(folder), "bench", 1)
+    run = RunDir.of(folder, "bench", 1)
     run.predictions.mkdir(parents=True)
     run.chunks.mkdir()
-    run.run_json.write_bytes(seal_record({**RUN, "N_sample": n}))
+    RunJson(RECORD, n).write(run)
     sequences = [list(chain.sequence) for chain in chains]
     for i in range(n):  # random walks: every one a cluster of its own, the slowest case
         walk = np.cumsum(rng.normal(0, 1.0, atoms.xyz.shape), 0) + np.nanmean(atoms.xyz, 0)
         xyz = np.where(np.isfinite(atoms.xyz), atoms.xyz, walk).astype(np.float32)
-        write = cif_writer(Chunk(RUN, [i], xyz[None], atoms, sequences, None), True)
+        write = cif_writer(Chunk(RECORD, [i], xyz[None], atoms, sequences, None), True)
         run.cif(i).write_bytes(write(0)[0])
     words = [str(Path(sys.executable).parent / "px-score"), "-q", str(folder)]
     one_core = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
@@ -281,12 +284,11 @@ def time_score(folder: Path, n: int = 1000) -> None:
 def status_folder(folder: Path, n: int = 10_000) -> int:
     """A finished run of `n` designs, its CIFs empty: px-status reads their names alone."""
     from pxtools.runs.folder import RunDir
-    from pxtools.runs.record import seal_record
 
-    run = RunDir.of(str(folder), "bench", 1)
+    run = RunDir.of(folder, "bench", 1)
     run.predictions.mkdir(parents=True)
     run.chunks.mkdir()
-    run.run_json.write_bytes(seal_record({**RUN, "N_sample": n}))
+    RunJson(RECORD, n).write(run)
     for i in range(n):
         run.cif(i).touch()
     return n

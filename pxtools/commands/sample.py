@@ -1,24 +1,12 @@
 """px-sample: generate binder backbones for design tasks, chunk by chunk."""
 
-from __future__ import annotations
-
 import sys
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from argh import arg
 
 from pxtools.commands import cli
-from pxtools.console import Progress, already_complete, resuming, say, warn
-from pxtools.errors import InputError
-
-if TYPE_CHECKING:
-    from pxtools.network.pxdesign import PXDesignD
-    from pxtools.network.weights import ModelFile
-    from pxtools.runs.folder import RunDir
-    from pxtools.sampling.chunks import Job
+from pxtools.console import warn
 
 EXIT_FAILED_SAMPLES = 3
 # the published pipeline's names and the usual ones
@@ -70,120 +58,37 @@ def px_sample(
 
     Stop it at any time and go on with the same command.
     """
-    options = dict(locals())
-    if failed := sample(finished=lambda path: print(path, flush=True), **options):
-        warn(f"{failed} samples became NaN or infinite and were left out")
-        sys.exit(EXIT_FAILED_SAMPLES)
-
-
-def sample(
-    finished: Callable[[Path], None],
-    input_json_path: str,
-    dump_dir: str,
-    preset: str | None,
-    seeds: str | None,
-    model: str | None,
-    device: str | None,
-    dtype: str,
-    workers: int | None,
-    quiet: bool,
-    **numbers: int | float | str | None,
-) -> int:
-    """All tasks and seeds of a command; `finished` gets every chunk. Returns failed samples."""
-    from pxtools.network import ops  # before mlx
-    from pxtools.network.weights import load_network, read_model
-    from pxtools.runs.folder import RunDir, seeds_of
-    from pxtools.runs.inventory import open_run
-    from pxtools.sampling.chunks import Job
-    from pxtools.sampling.presets import DEFAULT_SEED, parse_seeds, settings
-    from pxtools.task.design import prepare, run_record
+    from pxtools.runs.folder import parse_seeds
+    from pxtools.sampling.presets import settings
+    from pxtools.sampling.runs import SampleRequest, sample
     from pxtools.task.reading import read_tasks
-    from pxtools.task.target import read_target
 
-    dtype = DTYPES.get(dtype, dtype)
-    wanted = settings(preset, **numbers)
-    given_seeds = parse_seeds(seeds)
-    tasks = read_tasks(input_json_path)
-    model_file = read_model(model)
-    _choose_device(device, workers)
-    _name_model(model_file, model)
-    if dtype != "float32" and ops.on_cpu():
-        warn(f"--dtype {dtype} saves time on a GPU only; on a CPU it is slower than float32")
-    designs = [prepare(task, read_target(task), model_file) for task in tasks]
-    jobs: list[tuple[RunDir, Job]] = []
-    for design in designs:
-        name = design.task.name
-        for seed in given_seeds or seeds_of(dump_dir, name) or [DEFAULT_SEED]:
-            run = RunDir.of(dump_dir, name, seed)
-            record = run_record(design, model_file, dtype, wanted.schedule, seed)
-            open_run(run, record, wanted.N_sample)
-            jobs.append((run, Job(design, wanted.schedule, seed, record)))
-    network = cache(lambda: load_network(model_file, dtype))
-    return sum(
-        _sample_run(
-            run, job, network, wanted.N_sample, wanted.sample_diffusion_chunk_size, quiet, finished
-        )
-        for run, job in jobs
+    wanted = settings(
+        preset,
+        N_sample=N_sample,
+        N_step=N_step,
+        sample_diffusion_chunk_size=sample_diffusion_chunk_size,
+        eta_type=eta_type,
+        eta_min=eta_min,
+        eta_max=eta_max,
+        gamma0=gamma0,
+        gamma_min=gamma_min,
     )
-
-
-def _sample_run(
-    run: RunDir,
-    job: Job,
-    network: Callable[[], PXDesignD],
-    n_sample: int,
-    chunk_size: int,
-    quiet: bool,
-    finished: Callable[[Path], None],
-) -> int:
-    from pxtools.runs.inventory import done_samples, valid_chunks
-    from pxtools.sampling.chunks import generate, plan
-
-    progress = Progress(n_sample, chunk_size, quiet)
-    chunks = valid_chunks(run, job.record)
-    done = done_samples(run, chunks)
-    for path in chunks:
-        finished(path)
-    pieces = plan(run, done, n_sample, chunk_size)
-    existing = len(done.intersection(range(n_sample)))
-    if existing == n_sample:
-        progress.say(already_complete(run.name, n_sample))
-        return 0
-    if existing:
-        progress.say(resuming(run.name, existing))
-    progress.start()
-    failed, unclaimed = generate(run, job, network(), pieces, progress, finished)
-    if unclaimed:  # the other process may have finished them by now
-        left = len(unclaimed - done_samples(run, valid_chunks(run, job.record)))
-        if left:
-            say(f"Nothing left to claim: {left} samples of {run.name} are with another process")
-    return failed
-
-
-def _choose_device(device: str | None, workers: int | None) -> None:
-    from pxtools.network import ops  # before mlx
-
-    import mlx.core as mx  # isort: skip
-
-    if device == "gpu" and not mx.is_available(mx.Device(mx.gpu)):
-        raise InputError.of("--device", "device", "cpu (MLX has no GPU here)", device)
-    if device is not None:
-        mx.set_default_device(mx.Device(mx.cpu if device == "cpu" else mx.gpu))
-    if workers is not None:
-        if not 1 <= workers <= ops.MAX_WORKERS:
-            raise InputError.of("--workers", "number", f"1 to {ops.MAX_WORKERS}", workers)
-        ops.set_workers(workers)
-
-
-def _name_model(model: ModelFile, asked: str | None) -> None:
-    if model.is_demonstration:
-        why = "" if asked else " (the released one is not installed, see README)"
-        warn(
-            f"Using the embedded demonstration model '{model.name}'{why}: it is small, sees the "
-            "target's backbone only, and its designs are not for the laboratory"
-        )
-    else:
-        say(f"Model {model.name} ({model.path}, sha256 {model.digest[:12]})")
+    request = SampleRequest(
+        seeds=parse_seeds(seeds),
+        tasks=read_tasks(input_json_path),
+        dump_dir=Path(dump_dir),
+        settings=wanted,
+        model=model,
+        dtype=DTYPES.get(dtype, dtype),
+        device=device,
+        workers=workers,
+        quiet=quiet,
+    )
+    sampled = sample(request, finished=lambda path: print(path, flush=True))
+    if sampled.failed:
+        warn(f"{sampled.failed} samples became NaN or infinite and were left out")
+        sys.exit(EXIT_FAILED_SAMPLES)
 
 
 def main() -> None:

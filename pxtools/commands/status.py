@@ -1,24 +1,19 @@
 """px-status: how far the runs of a results folder are."""
 
-from __future__ import annotations
-
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from argh import arg
 
 from pxtools.commands import cli
 from pxtools.console import in_columns
-from pxtools.errors import DamagedError, InputError
-from pxtools.runs.folder import RunDir, find_runs
-from pxtools.runs.lock import Lock
-from pxtools.runs.record import read_run
+from pxtools.runs.progress import RunProgress, UnreadableRun, status
 
-STATE_HEAD_BYTES = 4096
 COLUMNS = ("TASK", "SEED", "SAMPLES", "CHUNKS", "CIFS", "MODEL", "STATE", "RATE", "TIME LEFT")
+as_json = json.dumps
 
 
 @arg("folder", help="the results folder, or one task's or run's folder in it")
@@ -27,138 +22,44 @@ COLUMNS = ("TASK", "SEED", "SAMPLES", "CHUNKS", "CIFS", "MODEL", "STATE", "RATE"
 def px_status(folder: str, *, json: bool = False, watch: bool = False) -> None:
     """Show how far each run (task and seed) is. Exit code 1 if any is incomplete."""
     while True:
-        rows = [status_of(run) for run in find_runs(Path(folder))]
-        complete = all(row["complete"] for row in rows)
+        runs = status(Path(folder))
+        complete = all(run.complete for run in runs)
         if watch and sys.stdout.isatty():
             print("\033[H\033[2J", end="")
-        print(as_json(rows) if json else table(rows), flush=True)
+        print(
+            as_json([run.to_dict() for run in runs], indent=2) if json else table(runs), flush=True
+        )
         if not watch or complete:
             break
         time.sleep(2)
-    sys.exit(0 if complete and rows else 1)
+    sys.exit(0 if complete and runs else 1)
 
 
-def status_of(run: RunDir) -> dict[str, Any]:
-    """One run's row, from names and the heads of its state files: nothing large is read."""
-    row: dict[str, Any] = {"task": run.name, "seed": run.path.name.removeprefix("seed_")}
-    row |= {"path": str(run.path), "complete": False}
-    try:
-        record = read_run(run)
-    except (InputError, DamagedError) as error:
-        return row | {"error": str(error)}
-    total, n_step = record["N_sample"], record["schedule"]["N_step"]
-    cifs = run.cif_samples().intersection(range(total))
-    chunks = run.files("msgpack")
-    in_chunks = {sample for samples, _ in chunks for sample in samples}
-    done = len(cifs | in_chunks.intersection(range(total)))
-    row |= {
-        "seed": record["seed"],
-        "samples_done": done,
-        "samples_total": total,
-        "chunks": len(chunks),
-        "cifs": len(cifs),
-        "model": record["model"]["name"],
-        "complete": run.success.is_file() and len(cifs) == total,
-        "n_step": n_step,
-        "in_progress": _in_progress(run),
-        "samples_per_hour": None,
-        "seconds_left": None,
-    }
-    row["working"] = any(piece["working"] for piece in row["in_progress"])
-    if pace := _seconds_per_sample_step(row["in_progress"]):
-        row["samples_per_hour"] = round(3600 / (pace * n_step), 2)
-        row["seconds_left"] = round(pace * _sample_steps_left(row), 1)
-    return row
-
-
-def _in_progress(run: RunDir) -> list[dict[str, Any]]:
-    """Chunks begun and not finished, with the last step that is saved."""
-    pieces = []
-    for samples, path in run.files("state"):
-        head = _state_head(path)
-        pieces.append(
-            {
-                "samples": [samples[0], samples[-1]],
-                "step": head.get("step"),
-                "seconds_per_step": head.get("seconds_per_step"),
-                "working": _is_claimed(run, samples),
-            }
-        )
-    return pieces
-
-
-def _state_head(path: Path) -> dict[str, Any]:
-    """The first fields of a state file, without its coordinates."""
-    import msgpack
-
-    head: dict[str, Any] = {}
-    try:
-        with path.open("rb") as file:
-            unpacker = msgpack.Unpacker()
-            unpacker.feed(file.read(STATE_HEAD_BYTES))
-        for _ in range(min(unpacker.read_map_header(), 4)):
-            key = unpacker.unpack()
-            head[key] = unpacker.unpack()
-    except (OSError, ValueError, msgpack.UnpackException, TypeError):
-        return {}
-    numbers = {k: v for k, v in head.items() if isinstance(v, int | float)}
-    return {k: v for k, v in numbers.items() if k in ("step", "seconds_per_step")}
-
-
-def _is_claimed(run: RunDir, samples: list[int]) -> bool:
-    try:
-        return Lock(run).is_claimed(samples)
-    except OSError:
-        return False  # a folder that cannot be written: nobody to ask
-
-
-def _seconds_per_sample_step(pieces: list[dict[str, Any]]) -> float | None:
-    """The pace of all chunks at work together; None where nothing tells it."""
-    paces = [
-        _count(piece) / piece["seconds_per_step"]
-        for piece in pieces
-        if piece["working"] and piece["seconds_per_step"]
-    ]
-    return 1 / sum(paces) if paces else None
-
-
-def _sample_steps_left(row: dict[str, Any]) -> int:
-    begun = sum((piece["step"] or 0) * _count(piece) for piece in row["in_progress"])
-    return int((row["samples_total"] - row["samples_done"]) * row["n_step"] - begun)
-
-
-def _count(piece: dict[str, Any]) -> int:
-    return int(piece["samples"][1] - piece["samples"][0] + 1)
-
-
-def as_json(rows: list[dict[str, Any]]) -> str:
-    return json.dumps(rows, indent=2)
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    if not rows:
+def table(runs: Sequence[RunProgress | UnreadableRun]) -> str:
+    if not runs:
         return "no runs yet"
-    return "\n".join(in_columns([COLUMNS, *map(_cells, rows)]))
+    return "\n".join(in_columns([COLUMNS, *map(_cells, runs)]))
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    if "error" in row:
-        return (row["task"], str(row["seed"]), "?", "?", "?", "?", row["error"], "", "")
+def _cells(run: RunProgress | UnreadableRun) -> tuple[str, ...]:
+    if isinstance(run, UnreadableRun):
+        return (run.run.name, run.seed, "?", "?", "?", "?", run.error, "", "")
     steps = ", ".join(
-        f"samples {p['samples'][0] + 1}-{p['samples'][1] + 1} at step {p['step']}/{row['n_step']}"
-        for p in row["in_progress"]
+        f"samples {chunk.samples[0] + 1}-{chunk.samples[-1] + 1} at step "
+        f"{chunk.head.step if chunk.head else '?'}/{run.n_step}"
+        for chunk in run.begun
     )
-    word = "complete" if row["complete"] else "running" if row["working"] else "incomplete"
+    word = "complete" if run.complete else "running" if run.working else "incomplete"
     return (
-        row["task"],
-        str(row["seed"]),
-        f"{row['samples_done']}/{row['samples_total']}",
-        str(row["chunks"]),
-        f"{row['cifs']}/{row['samples_total']}",
-        row["model"],
+        run.run.name,
+        str(run.seed),
+        f"{run.done}/{run.total}",
+        str(run.chunks),
+        f"{run.cifs}/{run.total}",
+        run.model,
         f"{word} ({steps})" if steps else word,
-        f"{row['samples_per_hour']}/h" if row["samples_per_hour"] else "-",
-        _duration(row["seconds_left"]),
+        f"{run.samples_per_hour}/h" if run.samples_per_hour else "-",
+        _duration(run.seconds_left),
     )
 
 

@@ -66,14 +66,13 @@ def run_of(chunk: Path) -> RunDir:
 
 
 def _chunks_of(input_json_path: str, dump_dir: str, seeds: str | None) -> list[Path]:
-    from pxtools.runs.folder import RunDir, seeds_of
-    from pxtools.sampling.presets import parse_seeds
+    from pxtools.runs.folder import RunDir, parse_seeds, seeds_of
     from pxtools.task.reading import read_tasks
 
     runs = [
-        RunDir.of(dump_dir, task.name, seed)
+        RunDir.of(Path(dump_dir), task.name, seed)
         for task in read_tasks(input_json_path)
-        for seed in parse_seeds(seeds) or seeds_of(dump_dir, task.name)
+        for seed in parse_seeds(seeds) or seeds_of(Path(dump_dir), task.name)
     ]
     if not runs:
         raise InputError.of(dump_dir, "results", "runs of this task", "none")

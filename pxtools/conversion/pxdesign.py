@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pxtools import blas  # isort: skip  # before mlx
 import hashlib
 import json
 import os
@@ -17,9 +16,7 @@ from pxtools.conversion.torch_file import read_checkpoint
 from pxtools.errors import InputError, shown
 from pxtools.network.config import Config, Depth
 from pxtools.network.conformers import Conformers, to_json
-from pxtools.network.pxdesign import PXDesignD, sanitize
-
-assert blas
+from pxtools.network.pxdesign import PXDesignD
 
 EMBEDDER = "design_condition_embedder.input_embedder"
 ENCODER = f"{EMBEDDER}.atom_attention_encoder"
@@ -128,7 +125,7 @@ def _check(path: Path, weights: dict[str, np.ndarray], config: Config) -> None:
     tree_map_with_path(
         lambda name, w: expected.update({name: tuple(w.shape)}), PXDesignD(config).parameters()
     )
-    found = {name: w.shape for name, w in sanitize(weights).items()}
+    found = {name: w.shape for name, w in PXDesignD.sanitize(weights).items()}
     wrong = [f"missing: {name}" for name in expected if name not in found]
     wrong += [f"unknown: {name}" for name in found if name not in expected]
     wrong += [

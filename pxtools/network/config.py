@@ -1,4 +1,4 @@
-"""The sizes of a model."""
+"""The sizes of PXDesign-d, and the help that a model of it asks the sampler for."""
 
 from __future__ import annotations
 
@@ -35,8 +35,6 @@ class Config:
     n_keys: int = 128
     no_templ_bins: int = 64
     target_atoms: str = "all"
-    mirror_check: bool = False  # guidance.py; the published sampler has neither
-    clash_guide: bool = False
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Config:
@@ -50,8 +48,6 @@ class Config:
                 value = Depth(**{k: _size(f"{key}.{k}", v) for k, v in dict(value).items()})
             elif kinds[key] == "int":
                 value = _size(key, value)
-            elif kinds[key] == "bool" and not isinstance(value, bool):
-                raise ValueError(f"{key} is {value!r}, not true or false")
             made[key] = value
         if made.get("target_atoms", "all") not in ("all", "backbone"):
             raise ValueError(f"target_atoms is {made['target_atoms']!r}, not all or backbone")
@@ -60,6 +56,38 @@ class Config:
     def to_dict(self) -> dict[str, Any]:
         """What `from_dict` reads."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Help:
+    """What a model asks the sampler for (sampling/guidance.py); the published one has neither."""
+
+    mirror_check: bool = False
+    clash_guide: bool = False
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a model's file says of it, flat in one JSON object."""
+
+    model_type: str  # the module of pxtools.network that has its architecture
+    sizes: Config
+    help: Help
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Configuration:
+        """Raises ValueError on what a configuration cannot be."""
+        values = dict(values)
+        model_type = values.pop("model_type", "pxdesign")  # the first models name none
+        asked = {f.name: values.pop(f.name) for f in fields(Help) if f.name in values}
+        for key, value in asked.items():
+            if not isinstance(value, bool):
+                raise ValueError(f"{key} is {value!r}, not true or false")
+        return cls(model_type, Config.from_dict(values), Help(**asked))
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `from_dict` reads."""
+        return {"model_type": self.model_type, **self.sizes.to_dict(), **asdict(self.help)}
 
 
 def _size(name: str, value: Any) -> int:

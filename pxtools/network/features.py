@@ -13,6 +13,7 @@ from pxtools.structure.residues import (
     BACKBONE,
     DESIGN_RESTYPE,
     RESTYPE,
+    ResidueNumber,
     element_index,
     residue_types,
 )
@@ -90,7 +91,7 @@ def featurize(
     nowhere = np.full((5, 3), np.nan)
     for i in range(1, binder_length + 1):
         keep = [0, 1, 2, 3, 4] if i == binder_length else [0, 1, 2, 3]  # OXT on the last
-        residue = TargetResidue("GLY", (i, ""), i, nowhere, False)
+        residue = TargetResidue("GLY", ResidueNumber(i), i, nowhere, False)
         tokens.append(_Token(residue, DESIGN_RESTYPE, len(target), keep, nowhere[0]))
     return _assemble(tokens, conformers)
 
@@ -132,15 +133,15 @@ def _assemble(tokens: list[_Token], conformers: Conformers | None) -> Features:
         element=element,
         residue=residue_name,
         chain=np.array([chain_name(token.chain) for token in tokens])[of_token],
-        number=np.array([token.residue.number[0] for token in tokens])[of_token],
-        insertion=np.array([token.residue.number[1] for token in tokens])[of_token],
+        number=np.array([token.residue.number.number for token in tokens])[of_token],
+        insertion=np.array([token.residue.number.insertion for token in tokens])[of_token],
         label_seq=np.array([token.residue.label_seq for token in tokens])[of_token],
         xyz=np.concatenate([t.residue.xyz[t.keep] for t in tokens]).astype(np.float32),
     )
     template, mask = _template(np.array([token.representative for token in tokens]))
     return Features(
         restype=np.array([token.restype for token in tokens]),
-        residue_index=np.array([token.residue.number[0] for token in tokens]),
+        residue_index=np.array([token.residue.number.number for token in tokens]),
         asym_id=asym_id,
         entity_id=asym_id,
         sym_id=np.zeros_like(asym_id),

@@ -1,23 +1,27 @@
-"""The few operations whose fastest form differs between a GPU and a CPU.
+"""What the networks compute with: numpy and its BLAS on a CPU, MLX on a GPU.
 
-MLX's exp, sigmoid and softmax run scalar code on Linux CPUs, 12-19 ns an element; numpy's exp is
-vectorised, under 1 ns. A numpy view of an MLX array shares its memory, so on the CPU these work
-in place on an array that nothing else uses. On a GPU they are MLX's own, and nothing waits.
+A network's code is written once, for arrays of either kind; where the two differ, it is here.
+numpy's BLAS picks its kernels for the processor it finds, MLX's Linux wheel links the reference
+BLAS, some 30 times slower. numpy's exp is vectorised, MLX's on a CPU is not. A function whose
+name ends in _ may overwrite its first argument, which must be an array that nothing else uses.
 """
 
-from pxtools import blas  # isort: skip  # before mlx
+import ctypes
 import os
-import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import mlx.core as mx
+import mlx.nn as nn
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
-MAX_WORKERS = 32  # OpenBLAS has buffers for some 50 callers
+A = TypeVar("A", mx.array, np.ndarray)
+EPS = 1e-5
+SCORES_AT_ONCE = 1 << 17  # of attention, on a CPU: what stays in a core's cache
+MAX_WORKERS = 64  # OpenBLAS in numpy's wheel is built for as many callers
 _workers: ThreadPoolExecutor | None = None
-_thread = threading.local()
 
 
 def cores() -> int:
@@ -34,9 +38,8 @@ def set_workers(n: int) -> None:
 
 
 def on_cores(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-    """`function` of each item: one item a core and evaluated on the CPU, as it is on a GPU.
+    """`function` of each item, on the CPU one item a core.
 
-    Each thread has an MLX stream of its own; what the items share must be evaluated before.
     An item's numbers are the same, bit for bit, in whatever company it is computed.
     """
     if not on_cpu():
@@ -44,7 +47,7 @@ def on_cores(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     if _workers is None:
         set_workers(min(cores(), MAX_WORKERS))
     assert _workers
-    futures = [_workers.submit(_on_own_stream, function, item) for item in items]
+    futures = [_workers.submit(function, item) for item in items]
     try:
         return [future.result() for future in futures]
     finally:
@@ -52,61 +55,119 @@ def on_cores(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
             future.cancel()  # those not begun, when an interruption ends the step
 
 
-def _on_own_stream(function: Callable[[Any], Any], item: Any) -> Any:
-    if not hasattr(_thread, "stream"):
-        _thread.stream = mx.new_stream(mx.Device(mx.cpu))
-    with mx.stream(_thread.stream):
-        result = function(item)
-        mx.eval(result)
-        return result
-
-
 def on_cpu() -> bool:
     return mx.default_device().type == mx.DeviceType.cpu
 
 
-def sigmoid(x: mx.array) -> mx.array:
-    """Logistic function; on the CPU `x` is overwritten."""
-    if not on_cpu() or x.dtype != mx.float32:
+def array(x: Any, dtype: Any = None) -> Any:
+    """An array of the device's kind."""
+    return np.asarray(x, dtype) if on_cpu() else mx.array(np.asarray(x, dtype))
+
+
+def namespace(x: Any) -> Any:
+    """The module, numpy or mlx.core, whose functions take `x`."""
+    return mx if isinstance(x, mx.array) else np
+
+
+def parameter(weight: mx.array, like: A) -> A:
+    """A network's weight as an array of the kind of `like`; on a CPU its memory is shared."""
+    return weight if isinstance(like, mx.array) else np.asarray(weight)
+
+
+class Linear(nn.Linear):
+    """x W^T + b in the precision of W."""
+
+    def __call__(self, x: A) -> A:
+        if isinstance(x, mx.array):
+            return super().__call__(x.astype(self.weight.dtype))
+        weight = np.asarray(self.weight)
+        out = x.reshape(-1, x.shape[-1]) @ weight.T
+        if "bias" in self:
+            out += np.asarray(self.bias)
+        return out.reshape(*x.shape[:-1], len(weight))
+
+
+def layer_norm(x: A, weight: mx.array | None = None, bias: mx.array | None = None) -> A:
+    """Over the last axis; the result is an array of its own."""
+    if isinstance(x, mx.array):
+        return mx.fast.layer_norm(x, weight, bias, EPS)
+    out = x - x.mean(-1, keepdims=True)
+    variance = np.vecdot(out, out)[..., None] / np.float32(x.shape[-1])
+    out /= np.sqrt(variance + EPS)
+    if weight is not None:
+        out *= np.asarray(weight)
+    if bias is not None:
+        out += np.asarray(bias)
+    return out
+
+
+def sigmoid_(x: A) -> A:
+    """Logistic function."""
+    if isinstance(x, mx.array):
         return mx.sigmoid(x)
-    view = np.asarray(x)
-    with np.errstate(over="ignore"):
-        np.negative(view, out=view)
-        np.exp(view, out=view)
-    view += 1
-    np.reciprocal(view, out=view)
-    return x
+    _one_and_exp_of_minus(x, out=x)
+    return np.reciprocal(x, out=x)
 
 
-def silu(x: mx.array) -> mx.array:
-    """x * sigmoid(x); on the CPU `x` is overwritten."""
-    if not on_cpu() or x.dtype != mx.float32:
+def silu_(x: A) -> A:
+    """x * sigmoid(x)"""
+    if isinstance(x, mx.array):
         return x * mx.sigmoid(x)
-    view = np.asarray(x)
+    x /= _one_and_exp_of_minus(x)
+    return x
+
+
+def _one_and_exp_of_minus(x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    e = np.negative(x, out=out)
     with np.errstate(over="ignore"):
-        e = np.exp(-view)
+        np.exp(e, out=e)
     e += 1
-    view /= e
-    return x
+    return e
 
 
-def softmax(x: mx.array) -> mx.array:
-    """Softmax over the last axis; on the CPU `x` is overwritten."""
-    if not on_cpu() or x.dtype != mx.float32:
-        return mx.softmax(x, axis=-1, precise=True)
-    view = np.asarray(x)
-    view -= view.max(-1, keepdims=True)
-    np.exp(view, out=view)
-    view /= view.sum(-1, keepdims=True)
-    return x
-
-
-def attention(q: mx.array, k: mx.array, v: mx.array, bias: mx.array) -> mx.array:
-    """softmax(q k^T / sqrt(d) + bias) v for (S, H, Q, d), (S, H, K, d) and a bias (H, Q, K)."""
+def attention(q: A, k: A, v: A, bias: A) -> A:
+    """softmax(q k^T / sqrt(d) + bias) v for (S, W, H, Q, d), (S, W, H, K, d) and (W, H, Q, K)."""
     scale = q.shape[-1] ** -0.5
-    if not on_cpu():
-        return mx.fast.scaled_dot_product_attention(q, k, v, scale=scale, mask=bias)
-    return softmax((q * scale) @ k.swapaxes(-1, -2) + bias) @ v
+    if isinstance(q, mx.array):
+        one, *others = (x.reshape(x.shape[0], -1, *x.shape[3:]) for x in (q, k, v))
+        mask = bias.reshape(-1, *bias.shape[2:])
+        out = mx.fast.scaled_dot_product_attention(one, *others, scale=scale, mask=mask)
+        return out.reshape(q.shape)
+    out = np.empty_like(q)  # in memory as q lies: heads side by side
+    windows, heads = bias.shape[:2]
+    n = max(1, SCORES_AT_ONCE // bias[0, 0].size)
+    for part in _parts(windows, heads, n):
+        here = (slice(None), *part)
+        scores = (q[here] * np.float32(scale)) @ k[here].swapaxes(-1, -2)
+        scores += bias[part]
+        scores -= scores.max(-1, keepdims=True)
+        np.exp(scores, out=scores)
+        out[here] = scores @ v[here]
+        out[here] /= scores.sum(-1, keepdims=True)
+    return out
 
 
-blas.set_threads(1)  # samples fill the cores, see on_cores
+def _parts(windows: int, heads: int, at_once: int) -> list[tuple[slice, slice]]:
+    """Windows and heads in blocks of about `at_once`: whole windows, or a window's heads."""
+    if at_once >= heads:
+        n = at_once // heads
+        return [(slice(w, w + n), slice(None)) for w in range(0, windows, n)]
+    return [
+        (slice(w, w + 1), slice(h, h + at_once))
+        for w in range(windows)
+        for h in range(0, heads, at_once)
+    ]
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to reuse large blocks instead of returning each to the kernel after use."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        m_trim_threshold, m_mmap_max = -1, -4
+        libc.mallopt(m_mmap_max, 0)
+        libc.mallopt(m_trim_threshold, 2**31 - 1)
+
+
+_blas = ThreadpoolController().select(user_api="blas")
+_blas.limit(limits=1)  # samples fill the cores, see on_cores
+keep_freed_memory()

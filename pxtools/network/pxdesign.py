@@ -1,6 +1,7 @@
 """PXDesign-d: AlphaFold 3's diffusion module, conditioned on a target structure.
 
 Shapes: S samples, T tokens, A atoms, W = ceil(A / 32) local windows of 32 queries x 128 keys.
+Arrays are numpy's on a CPU and MLX's on a GPU (ops.py).
 "Alg. n" are the algorithms of Abramson et al. 2024, supplement. Parameter names are those of the
 published checkpoint. What depends on the task alone is computed by `condition`, once per task;
 what depends on the noise level by `at_noise_level`, once per step for all samples.
@@ -10,29 +11,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
-from pxtools.network import ops  # isort: skip  # loads the BLAS before mlx
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
+from pxtools.network import ops
 from pxtools.network.config import Config, Depth
 from pxtools.network.features import Features, one_hot
+from pxtools.network.ops import A, Linear
 from pxtools.structure.residues import N_RESTYPES
 
 N_ELEMENTS = 128
 N_NAME_CHARS = 4 * 64
-EPS = 1e-5
 GPU_ACTIVATION_BYTES = 4_000_000_000
 PAIR_ROWS = 32  # of the pair representation at once: it is the largest tensor by far
 ALL_ROWS = slice(None)
-Modulation = tuple[mx.array, ...]
-W = TypeVar("W")  # an array, of MLX or numpy
+Modulation = tuple[A, ...]
+BlockModulation = tuple[Modulation[A], Modulation[A]]  # of the attention, of the transition
+W = TypeVar("W")
 
 
-def linear(n_in: int, n_out: int, bias: bool = False) -> nn.Linear:
-    return nn.Linear(n_in, n_out, bias=bias)
+def linear(n_in: int, n_out: int, bias: bool = False) -> Linear:
+    return Linear(n_in, n_out, bias=bias)
 
 
 class LayerNorm(nn.Module):
@@ -44,8 +47,8 @@ class LayerNorm(nn.Module):
         if bias:
             self.bias = mx.zeros(width)
 
-    def __call__(self, x: mx.array) -> mx.array:
-        return mx.fast.layer_norm(x, self.weight, self.get("bias"), EPS)
+    def __call__(self, x: A) -> A:
+        return ops.layer_norm(x, self.weight, self.get("bias"))
 
 
 class AdaptiveLayerNorm(nn.Module):
@@ -57,13 +60,16 @@ class AdaptiveLayerNorm(nn.Module):
         self.linear_s = linear(c_s, c_a, bias=True)
         self.linear_nobias_s = linear(c_s, c_a)
 
-    def modulation(self, s: mx.array) -> Modulation:
+    def modulation(self, s: A) -> Modulation[A]:
         s = self.layernorm_s(s)
-        return ops.sigmoid(self.linear_s(s)), self.linear_nobias_s(s)
+        return ops.sigmoid_(self.linear_s(s)), self.linear_nobias_s(s)
 
-    def __call__(self, a: mx.array, modulation: Modulation) -> mx.array:
+    def __call__(self, a: A, modulation: Modulation[A]) -> A:
         scale, shift = modulation
-        return scale * mx.fast.layer_norm(a, None, None, EPS) + shift
+        a = ops.layer_norm(a)
+        a *= scale
+        a += shift
+        return a
 
 
 class Attention(nn.Module):
@@ -78,29 +84,24 @@ class Attention(nn.Module):
         self.linear_g = linear(width, width)
         self.linear_o = linear(width, width)
 
-    def __call__(
-        self, x: mx.array, x_kv: mx.array, bias: mx.array, windows: Windows | None
-    ) -> mx.array:
-        dtype = self.linear_q.weight.dtype
-        x, x_kv = x.astype(dtype), x_kv.astype(dtype)
+    def __call__(self, x: A, x_kv: A, bias: A, windows: Windows | None) -> A:
         q, k, v = self.linear_q(x), self.linear_k(x_kv), self.linear_v(x_kv)
         if windows is None:
             q, k, v = (self.split_heads(y[:, None]) for y in (q, k, v))
         else:
             q = self.split_heads(windows.queries(q))
             k, v = self.split_heads(windows.keys(k)), self.split_heads(windows.keys(v))
-        out = ops.attention(q, k, v, bias)
-        out = self.join_heads(out)[:, : x.shape[1]]
-        return self.linear_o(out * ops.sigmoid(self.linear_g(x)))
+        out = self.join_heads(ops.attention(q, k, v, bias))[:, : x.shape[1]]
+        out *= ops.sigmoid_(self.linear_g(x))
+        return self.linear_o(out)
 
-    def split_heads(self, x: mx.array) -> mx.array:
-        """(S, W, n, width) -> (S, W heads, n, width / heads)"""
-        x = x.reshape(*x.shape[:3], self.n_heads, -1).swapaxes(2, 3)
-        return x.reshape(x.shape[0], -1, *x.shape[3:])
+    def split_heads(self, x: A) -> A:
+        """(S, W, n, width) -> (S, W, heads, n, width / heads)"""
+        return x.reshape(*x.shape[:3], self.n_heads, -1).swapaxes(2, 3)
 
-    def join_heads(self, x: mx.array) -> mx.array:
-        """(S, W heads, n, width / heads) -> (S, W n, width)"""
-        x = x.reshape(x.shape[0], -1, self.n_heads, *x.shape[2:]).swapaxes(2, 3)
+    def join_heads(self, x: A) -> A:
+        """(S, W, heads, n, width / heads) -> (S, W n, width)"""
+        x = x.swapaxes(2, 3)
         return x.reshape(x.shape[0], -1, self.n_heads * x.shape[-1])
 
 
@@ -117,21 +118,24 @@ class AttentionPairBias(nn.Module):
         self.linear_nobias_z = linear(c_z, n_heads)
         self.linear_a_last = linear(c_s, c_a, bias=True)
 
-    def pair_bias_weight(self) -> mx.array:
-        """(heads, c_z): the layer norm's weight taken into the projection that follows it."""
-        return self.linear_nobias_z.weight * self.layernorm_z.weight
+    def pair_bias(self, z: A) -> A:
+        """(W, Q, K, c_z), normalised, to (W, heads, Q, K) in the precision of the attention."""
+        weights = (self.linear_nobias_z.weight, self.layernorm_z.weight)
+        projection, norm = (ops.parameter(w, z) for w in weights)
+        bias = (z @ (projection * norm).T).transpose(0, 3, 1, 2)
+        if isinstance(bias, mx.array):
+            return mx.contiguous(bias.astype(self.attention.linear_q.weight.dtype))
+        return np.ascontiguousarray(bias)
 
-    def modulation(self, s: mx.array) -> Modulation:
+    def modulation(self, s: A) -> Modulation[A]:
         kv = self.layernorm_kv.modulation(s) if "layernorm_kv" in self else ()
-        return (*self.layernorm_a.modulation(s), ops.sigmoid(self.linear_a_last(s)), *kv)
+        return (*self.layernorm_a.modulation(s), ops.sigmoid_(self.linear_a_last(s)), *kv)
 
-    def __call__(
-        self, a: mx.array, bias: mx.array, modulation: Modulation, windows: Windows | None
-    ) -> mx.array:
+    def __call__(self, a: A, bias: A, modulation: Modulation[A], windows: Windows | None) -> A:
         scale, shift, gate, *kv = modulation
         x = self.layernorm_a(a, (scale, shift))
         x_kv = self.layernorm_kv(x, tuple(kv)) if kv else x
-        return gate * self.attention(x, x_kv, bias, windows)
+        return self.attention(x, x_kv, bias, windows) * gate
 
 
 class ConditionedTransition(nn.Module):
@@ -145,14 +149,15 @@ class ConditionedTransition(nn.Module):
         self.linear_nobias_b = linear(factor * c_a, c_a)
         self.linear_s = linear(c_s, c_a, bias=True)
 
-    def modulation(self, s: mx.array) -> Modulation:
-        return (*self.adaln.modulation(s), ops.sigmoid(self.linear_s(s)))
+    def modulation(self, s: A) -> Modulation[A]:
+        return (*self.adaln.modulation(s), ops.sigmoid_(self.linear_s(s)))
 
-    def __call__(self, a: mx.array, modulation: Modulation) -> mx.array:
+    def __call__(self, a: A, modulation: Modulation[A]) -> A:
         scale, shift, gate = modulation
-        x = self.adaln(a, (scale, shift)).astype(self.linear_nobias_a1.weight.dtype)
-        x = ops.silu(self.linear_nobias_a1(x)) * self.linear_nobias_a2(x)
-        return gate * self.linear_nobias_b(x)
+        x = self.adaln(a, (scale, shift))
+        wide = ops.silu_(self.linear_nobias_a1(x))
+        wide *= self.linear_nobias_a2(x)
+        return self.linear_nobias_b(wide) * gate
 
 
 class TransformerBlock(nn.Module):
@@ -161,21 +166,18 @@ class TransformerBlock(nn.Module):
         self.attention_pair_bias = AttentionPairBias(c_a, c_s, c_z, n_heads, cross)
         self.conditioned_transition_block = ConditionedTransition(c_a, c_s)
 
-    def modulation(self, s: mx.array) -> tuple[Modulation, Modulation]:
+    def modulation(self, s: A) -> BlockModulation[A]:
         return (
             self.attention_pair_bias.modulation(s),
             self.conditioned_transition_block.modulation(s),
         )
 
     def __call__(
-        self,
-        a: mx.array,
-        bias: mx.array,
-        modulation: tuple[Modulation, Modulation],
-        windows: Windows | None = None,
-    ) -> mx.array:
+        self, a: A, bias: A, modulation: BlockModulation[A], windows: Windows | None = None
+    ) -> A:
         a = a + self.attention_pair_bias(a, bias, modulation[0], windows)
-        return a + self.conditioned_transition_block(a, modulation[1])
+        a += self.conditioned_transition_block(a, modulation[1])
+        return a
 
 
 class DiffusionTransformer(nn.Module):
@@ -187,22 +189,21 @@ class DiffusionTransformer(nn.Module):
             TransformerBlock(c_a, c_s, c_z, depth.n_heads, cross) for _ in range(depth.n_blocks)
         ]
 
-    def pair_biases(self, z: mx.array) -> list[mx.array]:
-        """(W, Q, K, c_z) -> for each block (W heads, Q, K); z is normalised once for all."""
-        z = mx.fast.layer_norm(z, None, None, EPS)
-        biases = []
-        for block in self.blocks:
-            bias = (z @ block.attention_pair_bias.pair_bias_weight().T).transpose(0, 3, 1, 2)
-            bias = bias.astype(block.attention_pair_bias.attention.linear_q.weight.dtype)
-            biases.append(mx.contiguous(bias.reshape(-1, *bias.shape[2:])))
-        return biases
+    def pair_biases(self, z: A) -> list[A]:
+        """(W, Q, K, c_z) -> for each block (W, heads, Q, K); z is normalised once for all."""
+        z = ops.layer_norm(z)
+        return [block.attention_pair_bias.pair_bias(z) for block in self.blocks]
 
-    def modulations(self, s: mx.array) -> list[tuple[Modulation, Modulation]]:
+    def modulations(self, s: A) -> list[BlockModulation[A]]:
         return [block.modulation(s) for block in self.blocks]
 
     def __call__(
-        self, a: mx.array, biases: list, modulations: list, windows: Windows | None = None
-    ) -> mx.array:
+        self,
+        a: A,
+        biases: list[A],
+        modulations: list[BlockModulation[A]],
+        windows: Windows | None = None,
+    ) -> A:
         for block, bias, modulation in zip(self.blocks, biases, modulations, strict=True):
             a = block(a, bias, modulation, windows)
         return a
@@ -218,23 +219,21 @@ class AtomTransformer(nn.Module):
             c_atom, c_atom, config.c_atompair, depth, cross=True
         )
 
-    def condition(self, c: mx.array, p: mx.array, windows: Windows) -> AtomCondition:
+    def condition(self, c: A, p: A, windows: Windows) -> AtomCondition[A]:
         transformer = self.diffusion_transformer
-        outside = mx.where(windows.key_exists, 0.0, -1e10)[:, None, None, :]  # (W, 1, 1, K)
-        biases = []
-        for bias in transformer.pair_biases(p):
-            by_window = bias.reshape(windows.count, -1, *bias.shape[1:])
-            by_window = by_window + outside.astype(bias.dtype)
-            biases.append(by_window.reshape(bias.shape))
+        biases = transformer.pair_biases(p)
+        outside = np.where(windows.key_exists, 0, -1e10)[:, None, None]  # (W, 1, 1, K)
+        mask = ops.array(outside, np.float32)
+        biases = [bias + mask.astype(bias.dtype) for bias in biases]
         return AtomCondition(biases, transformer.modulations(c))
 
-    def __call__(self, q: mx.array, condition: AtomCondition, windows: Windows) -> mx.array:
+    def __call__(self, q: A, condition: AtomCondition[A], windows: Windows) -> A:
         return self.diffusion_transformer(q, condition.biases, condition.modulations, windows)
 
 
-class AtomCondition(NamedTuple):
-    biases: list[mx.array]
-    modulations: list[tuple[Modulation, Modulation]]
+class AtomCondition(NamedTuple, Generic[A]):
+    biases: list[A]
+    modulations: list[BlockModulation[A]]
 
 
 class Windows:
@@ -242,43 +241,50 @@ class Windows:
 
     def __init__(self, n_atoms: int, n_queries: int, n_keys: int):
         self.count = math.ceil(n_atoms / n_queries)
-        self.n_queries = n_queries
-        self.n_atoms = n_atoms
+        self.n_queries, self.n_keys, self.n_atoms = n_queries, n_keys, n_atoms
+        self.before = (n_keys - n_queries) // 2  # keys before the first query
         starts = np.arange(self.count)[:, None] * n_queries
         query_index = starts + np.arange(n_queries)
-        key_index = starts + np.arange(n_keys) - (n_keys - n_queries) // 2
-        self.query_exists = mx.array(query_index < n_atoms)
-        self.key_exists = mx.array((key_index >= 0) & (key_index < n_atoms))
-        self.query_index = mx.array(np.minimum(query_index, n_atoms - 1))
-        self.key_index = mx.array(np.clip(key_index, 0, n_atoms - 1))
+        key_index = starts + np.arange(n_keys) - self.before
+        self.query_exists = query_index < n_atoms
+        self.key_exists = (key_index >= 0) & (key_index < n_atoms)
+        self.query_index = np.minimum(query_index, n_atoms - 1)
+        self.key_index = np.clip(key_index, 0, n_atoms - 1)
 
-    def queries(self, x: mx.array) -> mx.array:
+    def queries(self, x: A) -> A:
         """(S, A, c) -> (S, W, 32, c), zeros after the last atom"""
-        padding = self.count * self.n_queries - self.n_atoms
-        x = mx.pad(x, [(0, 0), (0, padding), (0, 0)])
+        after = self.count * self.n_queries - self.n_atoms
+        x = ops.namespace(x).pad(x, [(0, 0), (0, after), (0, 0)])
         return x.reshape(x.shape[0], self.count, self.n_queries, x.shape[-1])
 
-    def keys(self, x: mx.array) -> mx.array:
+    def keys(self, x: A) -> A:
         """(S, A, c) -> (S, W, 128, c); keys that do not exist are masked by the bias"""
-        return mx.take(x, self.key_index, axis=1)
+        if isinstance(x, mx.array):
+            return mx.take(x, mx.array(self.key_index), axis=1)
+        after = (self.count - 1) * self.n_queries + self.n_keys - self.before - self.n_atoms
+        x = np.pad(x, [(0, 0), (self.before, after), (0, 0)])
+        windows = sliding_window_view(x, self.n_keys, axis=1)[:, :: self.n_queries]
+        return windows.swapaxes(2, 3)  # of the padded atoms' memory
 
-    def query_rows(self, x: mx.array) -> mx.array:
+    def query_rows(self, x: A) -> A:
         """(A, c) -> (W, 32, 1, c), zeros for queries that do not exist"""
-        return (mx.take(x, self.query_index, axis=0) * self.query_exists[..., None])[:, :, None]
+        rows = ops.namespace(x).take(x, ops.array(self.query_index), axis=0)
+        return (rows * ops.array(self.query_exists)[..., None])[:, :, None]
 
-    def key_rows(self, x: mx.array) -> mx.array:
+    def key_rows(self, x: A) -> A:
         """(A, c) -> (W, 1, 128, c), zeros for keys that do not exist"""
-        return (mx.take(x, self.key_index, axis=0) * self.key_exists[..., None])[:, None]
+        rows = ops.namespace(x).take(x, ops.array(self.key_index), axis=0)
+        return (rows * ops.array(self.key_exists)[..., None])[:, None]
 
 
-class AtomInputs(NamedTuple):
+class AtomInputs(NamedTuple, Generic[A]):
     """The features of the atoms, ready for the encoders."""
 
-    ref_pos: mx.array  # (A, 3)
-    ref_charge: mx.array  # (A, 1)
-    identity: mx.array  # (A, 1 + 128 + 256): ref_mask, element and name one-hots
-    atom_to_token: mx.array  # (A,)
-    pool: mx.array  # (T, A): the mean over a token's atoms
+    ref_pos: A  # (A, 3)
+    ref_charge: A  # (A, 1)
+    identity: A  # (A, 1 + 128 + 256): ref_mask, element and name one-hots
+    atom_to_token: A  # (A,)
+    pool: A  # (T, A): the mean over a token's atoms
     windows: Windows
 
     @classmethod
@@ -288,18 +294,18 @@ class AtomInputs(NamedTuple):
         identity = [np.ones((n_atoms, 1)), one_hot(features.ref_element, N_ELEMENTS), names]
         pool = one_hot(of_token, features.n_tokens).T
         return cls(
-            mx.array(ref_pos.astype(np.float32)),
-            mx.array(features.ref_charge[:, None].astype(np.float32)),
-            mx.array(np.concatenate(identity, axis=1, dtype=np.float32)),
-            mx.array(of_token),
-            mx.array((pool / pool.sum(1, keepdims=True)).astype(np.float32)),
+            ops.array(ref_pos, np.float32),
+            ops.array(features.ref_charge[:, None], np.float32),
+            ops.array(np.concatenate(identity, axis=1), np.float32),
+            ops.array(of_token),
+            ops.array(pool / pool.sum(1, keepdims=True), np.float32),
             Windows(n_atoms, config.n_queries, config.n_keys),
         )
 
 
 class ReLU(nn.Module):
-    def __call__(self, x: mx.array) -> mx.array:
-        return mx.maximum(x, 0)
+    def __call__(self, x: A) -> A:
+        return ops.namespace(x).maximum(x, 0)
 
 
 class AtomAttentionEncoder(nn.Module):
@@ -320,22 +326,23 @@ class AtomAttentionEncoder(nn.Module):
             self.linear_no_bias_r = linear(3, c_atom)
         self.linear_no_bias_cl = linear(c_atom, c_pair)
         self.linear_no_bias_cm = linear(c_atom, c_pair)
-        relu = ReLU()
+        self.relu = relu = ReLU()
         self.small_mlp = [x for _ in range(3) for x in (relu, linear(c_pair, c_pair))]
         self.atom_transformer = AtomTransformer(config, depth)
         self.linear_no_bias_q = linear(c_atom, c_out)
 
     def condition(
-        self, atoms: AtomInputs, pairs: mx.array | None = None
-    ) -> tuple[mx.array, mx.array, AtomCondition]:
+        self, atoms: AtomInputs[A], pairs: A | None = None
+    ) -> tuple[A, A, AtomCondition[A]]:
         """What depends on the task alone: c (A, c_atom), p (W, 32, 128, c_pair), and from them."""
         c = self.linear_no_bias_ref_pos(atoms.ref_pos) + self.linear_no_bias_f(atoms.identity)
-        c = c + self.linear_no_bias_ref_charge(mx.arcsinh(atoms.ref_charge))
+        charge = ops.namespace(c).arcsinh(atoms.ref_charge)
+        c = c + self.linear_no_bias_ref_charge(charge)
         p = self.reference_pairs(atoms)
         windows = atoms.windows
         if pairs is not None:
             p = p + self.token_pairs(atoms, pairs)
-        relu_c = mx.maximum(c, 0)
+        relu_c = self.relu(c)
         p = p + windows.query_rows(self.linear_no_bias_cl(relu_c))
         p = p + windows.key_rows(self.linear_no_bias_cm(relu_c))
         mlp = p
@@ -344,13 +351,13 @@ class AtomAttentionEncoder(nn.Module):
         p = p + mlp
         return c, p, self.atom_transformer.condition(c, p, windows)
 
-    def reference_pairs(self, atoms: AtomInputs) -> mx.array:
+    def reference_pairs(self, atoms: AtomInputs[A]) -> A:
         """Distances within the reference conformer of each residue, (W, 32, 128, c_pair)."""
         windows = atoms.windows
         d = windows.query_rows(atoms.ref_pos) - windows.key_rows(atoms.ref_pos)
         uid = atoms.atom_to_token[:, None]
-        same = (windows.query_rows(uid) == windows.key_rows(uid)).astype(mx.float32)
-        exists = windows.query_exists[:, :, None] & windows.key_exists[:, None, :]
+        same = (windows.query_rows(uid) == windows.key_rows(uid)).astype(d.dtype)
+        exists = ops.array(windows.query_exists[:, :, None] & windows.key_exists[:, None, :])
         inverse = 1 / (1 + (d * d).sum(-1, keepdims=True))
         return (
             self.linear_no_bias_d(d) * same * exists[..., None]
@@ -358,25 +365,23 @@ class AtomAttentionEncoder(nn.Module):
             + self.linear_no_bias_v(same)
         )
 
-    def project_pairs(self, z: mx.array) -> mx.array:
+    def project_pairs(self, z: A) -> A:
         """(T, T, c_z) -> (T, T, c_atompair)"""
         return self.linear_no_bias_z(self.layernorm_z(z))
 
-    def token_pairs(self, atoms: AtomInputs, pairs: mx.array) -> mx.array:
+    def token_pairs(self, atoms: AtomInputs[A], pairs: A) -> A:
         """The projected pairs of the tokens of each atom pair, (W, 32, 128, c_atompair)."""
         windows = atoms.windows
         uid = atoms.atom_to_token[:, None]
         of_query = windows.query_rows(uid)[..., 0]
         of_key = windows.key_rows(uid)[..., 0]
         flat = pairs.reshape(-1, pairs.shape[-1])
-        return mx.take(flat, of_query * pairs.shape[0] + of_key, axis=0)
+        return ops.namespace(flat).take(flat, of_query * pairs.shape[0] + of_key, axis=0)
 
-    def __call__(
-        self, q: mx.array, condition: AtomCondition, atoms: AtomInputs
-    ) -> tuple[mx.array, mx.array]:
+    def __call__(self, q: A, condition: AtomCondition[A], atoms: AtomInputs[A]) -> tuple[A, A]:
         """q (S, A, c_atom) -> tokens (S, T, c_out), atoms (S, A, c_atom)"""
         q = self.atom_transformer(q, condition, atoms.windows)
-        return atoms.pool @ mx.maximum(self.linear_no_bias_q(q), 0), q
+        return atoms.pool @ self.relu(self.linear_no_bias_q(q)), q
 
 
 class AtomAttentionDecoder(nn.Module):
@@ -389,10 +394,9 @@ class AtomAttentionDecoder(nn.Module):
         self.layernorm_q = LayerNorm(config.c_atom)
         self.linear_no_bias_out = linear(config.c_atom, 3)
 
-    def __call__(
-        self, a: mx.array, q_skip: mx.array, condition: AtomCondition, atoms: AtomInputs
-    ) -> mx.array:
-        q = mx.take(self.linear_no_bias_a(a), atoms.atom_to_token, axis=1) + q_skip
+    def __call__(self, a: A, q_skip: A, condition: AtomCondition[A], atoms: AtomInputs[A]) -> A:
+        q = ops.namespace(a).take(self.linear_no_bias_a(a), atoms.atom_to_token, axis=1)
+        q += q_skip
         q = self.atom_transformer(q, condition, atoms.windows)
         return self.linear_no_bias_out(self.layernorm_q(q))
 
@@ -407,9 +411,11 @@ class Transition(nn.Module):
         self.linear_no_bias_b = linear(width, factor * width)
         self.linear_no_bias = linear(factor * width, width)
 
-    def __call__(self, x: mx.array) -> mx.array:
+    def __call__(self, x: A) -> A:
         x = self.layernorm1(x)
-        return self.linear_no_bias(ops.silu(self.linear_no_bias_a(x)) * self.linear_no_bias_b(x))
+        wide = ops.silu_(self.linear_no_bias_a(x))
+        wide *= self.linear_no_bias_b(x)
+        return self.linear_no_bias(wide)
 
 
 class InputEmbedder(nn.Module):
@@ -424,7 +430,7 @@ class InputEmbedder(nn.Module):
         n_columns = config.c_token_embedder + N_RESTYPES + 1 + 1 + 4 + 4
         self.input_map = linear(n_columns, config.c_s_inputs, bias=True)
 
-    def __call__(self, features: Features, atoms: AtomInputs) -> mx.array:
+    def __call__(self, features: Features, atoms: AtomInputs[A]) -> A:
         c, _, condition = self.atom_attention_encoder.condition(atoms)
         a, _ = self.atom_attention_encoder(c[None], condition, atoms)
         n_tokens = features.n_tokens
@@ -436,8 +442,8 @@ class InputEmbedder(nn.Module):
             first_of_4,
             first_of_4,
         ]
-        columns_32 = mx.array(np.concatenate(columns, axis=1, dtype=np.float32))
-        return self.input_map(mx.concatenate([a[0], columns_32], axis=-1))
+        rest = ops.array(np.concatenate(columns, axis=1), np.float32)
+        return self.input_map(ops.namespace(rest).concatenate([a[0], rest], axis=-1))
 
 
 class TemplateEmbedder(nn.Module):
@@ -447,9 +453,9 @@ class TemplateEmbedder(nn.Module):
         super().__init__()
         self.embedder = nn.Embedding(config.no_templ_bins + 1, config.c_z)
 
-    def __call__(self, features: Features, rows: slice = ALL_ROWS) -> mx.array:
-        bins = features.template_mask[rows] * (1 + features.template[rows])
-        return self.embedder(mx.array(bins))
+    def __call__(self, features: Features, rows: slice = ALL_ROWS) -> A:
+        bins = ops.array(features.template_mask[rows] * (1 + features.template[rows]))
+        return ops.namespace(bins).take(ops.parameter(self.embedder.weight, bins), bins, axis=0)
 
 
 class ConditionEmbedder(nn.Module):
@@ -470,7 +476,7 @@ class RelativePositionEncoding(nn.Module):
         super().__init__()
         self.linear_no_bias = linear(4 * self.R_MAX + 4 + 1 + 2 * self.S_MAX + 2, c_z)
 
-    def __call__(self, features: Features, rows: slice = ALL_ROWS) -> mx.array:
+    def __call__(self, features: Features, rows: slice = ALL_ROWS) -> A:
         """The sum of four looked-up columns is the product with the concatenated one-hots."""
         r, s = self.R_MAX, self.S_MAX
         same_chain = pairwise_equal(features.asym_id, rows)
@@ -481,11 +487,12 @@ class RelativePositionEncoding(nn.Module):
         token = relative(tokens, rows, r, same_residue)
         sym = relative(features.sym_id, rows, s, same_entity)
         n_r = 2 * r + 2
-        columns = self.linear_no_bias.weight.T  # (139, c_z)
-        out = mx.take(columns, mx.array(residue), axis=0)
-        out = out + mx.take(columns, mx.array(n_r + token), axis=0)
-        out = out + mx.array(same_entity)[..., None] * columns[2 * n_r]
-        return out + mx.take(columns, mx.array(2 * n_r + 1 + sym), axis=0)
+        one_of = ops.array(np.stack([residue, n_r + token, 2 * n_r + 1 + sym]))
+        columns = ops.parameter(self.linear_no_bias.weight, one_of).T  # (139, c_z)
+        out = ops.array(same_entity)[..., None] * columns[2 * n_r]
+        for index in one_of:
+            out += ops.namespace(out).take(columns, index, axis=0)
+        return out
 
 
 def pairwise_equal(x: np.ndarray, rows: slice) -> np.ndarray:
@@ -506,8 +513,9 @@ class FourierEmbedding(nn.Module):
         self.w = mx.zeros(width)
         self.b = mx.zeros(width)
 
-    def __call__(self, t: mx.array) -> mx.array:
-        return mx.cos(2 * math.pi * (t * self.w + self.b))
+    def __call__(self, t: A) -> A:
+        w, b = ops.parameter(self.w, t), ops.parameter(self.b, t)
+        return ops.namespace(w).cos(2 * math.pi * (t * w + b))
 
 
 class DiffusionConditioning(nn.Module):
@@ -531,43 +539,45 @@ class DiffusionConditioning(nn.Module):
         self.transition_s1 = Transition(c_s)
         self.transition_s2 = Transition(c_s)
 
-    def pair(self, z: mx.array, features: Features, rows: slice = ALL_ROWS) -> mx.array:
+    def pair(self, z: A, features: Features, rows: slice = ALL_ROWS) -> A:
         """Rows of the pair representation (T, T, c_z), once per task."""
-        z = mx.concatenate([z, self.relpe(features, rows)], axis=-1)
+        z = ops.namespace(z).concatenate([z, self.relpe(features, rows)], axis=-1)
         z = self.linear_no_bias_z(self.layernorm_z(z))
-        z = z + self.transition_z1(z)
-        return z + self.transition_z2(z)
+        z += self.transition_z1(z)
+        z += self.transition_z2(z)
+        return z
 
-    def single(self, s_inputs: mx.array) -> mx.array:
+    def single(self, s_inputs: A) -> A:
         """(T, c_s) before the noise level is added; PXDesign's s_trunk is all zeros."""
-        s_trunk = mx.zeros((s_inputs.shape[0], self.c_s))
-        return self.linear_no_bias_s(self.layernorm_s(mx.concatenate([s_trunk, s_inputs], axis=-1)))
+        s = ops.namespace(s_inputs).pad(s_inputs, [(0, 0), (self.c_s, 0)])
+        return self.linear_no_bias_s(self.layernorm_s(s))
 
-    def at_noise_level(self, single: mx.array, sigma: mx.array) -> mx.array:
+    def at_noise_level(self, single: A, sigma: A) -> A:
         """(T, c_s), once per step."""
-        t = mx.log(sigma / self.sigma_data) / 4
+        t = ops.namespace(sigma).log(sigma / self.sigma_data) / 4
         s = single + self.linear_no_bias_n(self.layernorm_n(self.fourier_embedding(t)))
-        s = s + self.transition_s1(s)
-        return s + self.transition_s2(s)
+        s += self.transition_s1(s)
+        s += self.transition_s2(s)
+        return s
 
 
-class Condition(NamedTuple):
+class Condition(NamedTuple, Generic[A]):
     """All that depends on the task alone."""
 
-    s_inputs: mx.array  # (T, c_s_inputs)
-    single: mx.array  # (T, c_s)
-    pair_biases: list[mx.array]  # per block of the token transformer: (heads, T, T)
-    c: mx.array  # (A, c_atom)
-    encoder: AtomCondition
-    decoder: AtomCondition
-    atoms: AtomInputs
+    s_inputs: A  # (T, c_s_inputs)
+    single: A  # (T, c_s)
+    pair_biases: list[A]  # per block of the token transformer: (1, heads, T, T)
+    c: A  # (A, c_atom)
+    encoder: AtomCondition[A]
+    decoder: AtomCondition[A]
+    atoms: AtomInputs[A]
 
 
-class NoiseLevel(NamedTuple):
+class NoiseLevel(NamedTuple, Generic[A]):
     """All that depends on the task and the noise level, shared by the samples of a step."""
 
-    single: mx.array  # (T, c_token), added to the tokens
-    modulations: list[tuple[Modulation, Modulation]]  # per block of the token transformer
+    single: A  # (T, c_token), added to the tokens
+    modulations: list[BlockModulation[A]]  # per block of the token transformer
 
 
 class DiffusionModule(nn.Module):
@@ -589,8 +599,8 @@ class DiffusionModule(nn.Module):
         self.atom_attention_decoder = AtomAttentionDecoder(config)
 
     def condition(
-        self, s_inputs: mx.array, pair_biases: list[mx.array], pairs: mx.array, atoms: AtomInputs
-    ) -> Condition:
+        self, s_inputs: A, pair_biases: list[A], pairs: A, atoms: AtomInputs[A]
+    ) -> Condition[A]:
         c, p, encoder = self.atom_attention_encoder.condition(atoms, pairs)
         return Condition(
             s_inputs=s_inputs,
@@ -602,25 +612,23 @@ class DiffusionModule(nn.Module):
             atoms=atoms,
         )
 
-    def at_noise_level(self, sigma: mx.array, condition: Condition) -> NoiseLevel:
+    def at_noise_level(self, sigma: A, condition: Condition[A]) -> NoiseLevel[A]:
         s = self.diffusion_conditioning.at_noise_level(condition.single, sigma)
         return NoiseLevel(
             self.linear_no_bias_s(self.layernorm_s(s)), self.diffusion_transformer.modulations(s)
         )
 
-    def __call__(
-        self, x: mx.array, sigma: mx.array, level: NoiseLevel, condition: Condition
-    ) -> mx.array:
+    def __call__(self, x: A, sigma: A, level: NoiseLevel[A], condition: Condition[A]) -> A:
         """Denoised coordinates (S, A, 3) in Å of noisy ones at noise level `sigma` ()."""
         encoder, atoms = self.atom_attention_encoder, condition.atoms
-        ratio = sigma / self.sigma_data
-        r = x / mx.sqrt(sigma**2 + self.sigma_data**2)
+        sqrt, ratio = ops.namespace(sigma).sqrt, sigma / self.sigma_data
+        r = x / sqrt(sigma**2 + self.sigma_data**2)
         q = condition.c + encoder.linear_no_bias_r(r)
         a, q = encoder(q, condition.encoder, atoms)
-        a = a + level.single
+        a += level.single
         a = self.diffusion_transformer(a, condition.pair_biases, level.modulations)
         update = self.atom_attention_decoder(self.layernorm_a(a), q, condition.decoder, atoms)
-        return x / (1 + ratio**2) + sigma / mx.sqrt(1 + ratio**2) * update
+        return x / (1 + ratio**2) + sigma / sqrt(1 + ratio**2) * update
 
 
 class PXDesignD(nn.Module):
@@ -636,22 +644,22 @@ class PXDesignD(nn.Module):
     def condition(self, features: Features, ref_pos: np.ndarray) -> Condition:
         """Everything that depends on the task alone; `ref_pos` (A, 3) are the reference
         conformers as the network shall see them (features.randomly_placed)."""
+        mx.eval(self.parameters())
         atoms = AtomInputs.of(features, ref_pos, self.config)
-        mx.eval(self.parameters(), atoms[:-1])
         s_inputs = self.design_condition_embedder.input_embedder(features, atoms)
         condition = self.diffusion_module.condition(s_inputs, *self._pairs(features), atoms)
-        mx.eval(condition[:-1])  # all that the threads of ops.on_cores share
+        mx.eval(condition[:-1])
         return condition
 
-    def _pairs(self, features: Features) -> tuple[list[mx.array], mx.array]:
+    def _pairs(self, features: Features) -> tuple[list[A], A]:
         """What the network keeps of the pair representation, made a few rows at a time.
 
-        The biases of the token transformer's blocks (heads, T, T), and the pairs as the atom
+        The biases of the token transformer's blocks (1, heads, T, T), and the pairs as the atom
         encoder sees them (T, T, c_atompair).
         """
         module = self.diffusion_module
 
-        def some(start: int) -> tuple[list[mx.array], mx.array]:
+        def some(start: int) -> tuple[list[A], A]:
             rows = slice(start, start + PAIR_ROWS)
             z = self.design_condition_embedder.condition_template_embedder(features, rows)
             z = module.diffusion_conditioning.pair(z, features, rows)
@@ -661,11 +669,12 @@ class PXDesignD(nn.Module):
             return biases, pairs
 
         parts = ops.on_cores(some, range(0, features.n_tokens, PAIR_ROWS))
+        concatenate = ops.namespace(parts[0][1]).concatenate
         biases = []
         for _ in module.diffusion_transformer.blocks:
-            biases.append(mx.concatenate([part[0].pop(0) for part in parts], axis=1))
+            biases.append(concatenate([part[0].pop(0) for part in parts], axis=2))
             mx.eval(biases[-1])  # frees its pieces
-        return biases, mx.concatenate([part[1] for part in parts])
+        return biases, concatenate([part[1] for part in parts])
 
     def denoise(self, x: mx.array, sigma: float, condition: Condition) -> mx.array:
         """Denoised coordinates (S, A, 3) in Å of noisy ones `x` at noise level `sigma` > 0.
@@ -673,16 +682,16 @@ class PXDesignD(nn.Module):
         On the CPU each sample has a core to itself; on a GPU as many go through the network
         together as GPU_ACTIVATION_BYTES hold, and nothing is evaluated here.
         """
-        noise = mx.array(sigma, mx.float32)
-        if not ops.on_cpu():
-            return self._together(x, noise, condition)
+        if isinstance(condition.single, mx.array):
+            return self._together(x, mx.array(sigma, mx.float32), condition)
+        noise = np.asarray(sigma, np.float32)
         level = self.diffusion_module.at_noise_level(noise, condition)
-        mx.eval(level, x, noise)
+        samples = np.asarray(x)
         parts = ops.on_cores(
-            lambda i: self.diffusion_module(x[i : i + 1], noise, level, condition),
-            range(x.shape[0]),
+            lambda i: self.diffusion_module(samples[i : i + 1], noise, level, condition),
+            range(len(samples)),
         )
-        return mx.concatenate(parts)
+        return mx.array(np.concatenate(parts))
 
     def _together(self, x: mx.array, sigma: mx.array, condition: Condition) -> mx.array:
         """The step as one compiled graph; a task's condition is part of it."""
@@ -701,15 +710,20 @@ class PXDesignD(nn.Module):
         """Do the products of the transformer blocks, nearly all there are, in `dtype`.
 
         Coordinates, conditioning, layer norms and the residual stream stay float32: in
-        bfloat16 a coordinate of 20 Å would be known to 0.06 Å only.
+        bfloat16 a coordinate of 20 Å would be known to 0.06 Å only. On a CPU the weights are
+        rounded to `dtype` and the products done in float32.
         """
         for module in self.diffusion_module.modules():
             if isinstance(module, Attention):
-                module.set_dtype(dtype)
+                reduced = [module]
             elif isinstance(module, ConditionedTransition):
-                inner = (module.linear_nobias_a1, module.linear_nobias_a2, module.linear_nobias_b)
-                for linear_ in inner:
-                    linear_.set_dtype(dtype)
+                reduced = [module.linear_nobias_a1, module.linear_nobias_a2, module.linear_nobias_b]
+            else:
+                continue
+            for part in reduced:
+                part.set_dtype(dtype)
+                if ops.on_cpu():
+                    part.set_dtype(mx.float32)
         mx.eval(self.parameters())
 
     def samples_at_once(self, condition: Condition) -> int:
@@ -719,13 +733,16 @@ class PXDesignD(nn.Module):
         floats = 10 * n_tokens * config.c_token + 6 * n_keys * config.c_atom
         return max(1, GPU_ACTIVATION_BYTES // (4 * floats))
 
+    @staticmethod
+    def sanitize(weights: dict[str, W]) -> dict[str, W]:
+        """Checkpoint names to the model's.
 
-def sanitize(weights: dict[str, W]) -> dict[str, W]:
-    """Checkpoint names to the model's.
+        The denoiser's projections of s_trunk see only zeros and have no bias (network.md): dropped.
+        """
+        encoder = "diffusion_module.atom_attention_encoder."
+        unused = (f"{encoder}layernorm_s.", f"{encoder}linear_no_bias_s.")
+        plain = {name.removeprefix("module."): w for name, w in weights.items()}
+        return {name: w for name, w in plain.items() if not name.startswith(unused)}
 
-    The denoiser's projections of s_trunk see only zeros and have no bias (network.md): dropped.
-    """
-    encoder = "diffusion_module.atom_attention_encoder."
-    unused = (f"{encoder}layernorm_s.", f"{encoder}linear_no_bias_s.")
-    plain = {name.removeprefix("module."): w for name, w in weights.items()}
-    return {name: w for name, w in plain.items() if not name.startswith(unused)}
+
+Model = PXDesignD

@@ -8,12 +8,13 @@ import math
 import os
 import struct
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from pxtools.errors import InputError, shown
-from pxtools.network.config import Config
+from pxtools.network.config import Config, Configuration, Help
 from pxtools.network.conformers import Conformers, from_json
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 MAX_HEADER_BYTES = 100_000_000
 EMBEDDED = "nano"
 RELEASED = "pxdesign_v0.1.0"
+# model_type -> the module whose `Model` it is, made from its sizes
+ARCHITECTURES = {"pxdesign": "pxtools.network.pxdesign"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,9 @@ class ModelFile:
     path: Path
     digest: str
     n_parameters: int
+    model_type: str
     config: Config
+    help: Help
     conformers: Conformers | None  # None: the CCD's ideal ones
 
     @property
@@ -91,7 +96,17 @@ def read_model(model: str | None) -> ModelFile:
         own = from_json(metadata["conformers"]) if "conformers" in metadata else None
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path}: {shown(str(error))}") from None
-    return ModelFile(name, path, digest, count, _configuration(path, metadata), own)
+    configuration = _configuration(path, metadata)
+    return ModelFile(
+        name=name,
+        path=path,
+        digest=digest,
+        n_parameters=count,
+        model_type=configuration.model_type,
+        config=configuration.sizes,
+        help=configuration.help,
+        conformers=own,
+    )
 
 
 def _header(file: BinaryIO) -> dict[str, Any]:
@@ -106,18 +121,12 @@ def load_network(model: ModelFile, dtype: str = "float32") -> PXDesignD:
 
     Raises InputError where weights and sizes do not agree.
     """
-    from pxtools import blas  # before mlx
-
-    assert blas
     import mlx.core as mx
 
-    from pxtools.network.pxdesign import PXDesignD, sanitize
-
+    network = import_module(ARCHITECTURES[model.model_type]).Model(model.config)
     try:
         loaded = mx.load(str(model.path))
-        assert isinstance(loaded, dict)
-        weights = sanitize(loaded)
-        network = PXDesignD(model.config)
+        weights = network.sanitize(loaded)
         network.load_weights([(k, w.astype(mx.float32)) for k, w in weights.items()])
         mx.eval(network.parameters())
     except (RuntimeError, ValueError) as error:
@@ -130,10 +139,10 @@ def load_network(model: ModelFile, dtype: str = "float32") -> PXDesignD:
             raise InputError(f"{model.path}: {key}: expected finite weights, found NaN or infinity")
     if dtype != "float32":
         network.reduce_precision(getattr(mx, dtype))
-    return network
+    return cast("PXDesignD", network)
 
 
-def _configuration(path: Path, metadata: dict[str, str]) -> Config:
+def _configuration(path: Path, metadata: dict[str, str]) -> Configuration:
     """From the file's own metadata, else from config.json beside it."""
     source, text = path, metadata.get("config")
     if text is None:
@@ -142,6 +151,11 @@ def _configuration(path: Path, metadata: dict[str, str]) -> Config:
             raise InputError.of(path, "configuration", f"a config.json at {source}", "none")
         text = source.read_text()
     try:
-        return Config.from_dict(json.loads(text))
+        configuration = Configuration.from_dict(json.loads(text))
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{source}: not a model's configuration: {shown(str(error))}") from None
+    if configuration.model_type not in ARCHITECTURES:
+        raise InputError.of(
+            source, "model_type", ", ".join(ARCHITECTURES), configuration.model_type
+        )
+    return configuration

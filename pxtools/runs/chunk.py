@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from pxtools.errors import DamagedError, shown
-from pxtools.runs.seal import CHUNK_FORMAT, VERSION, pack_array, seal, unpack_array, unseal
+from pxtools.runs.record import RunRecord
+from pxtools.runs.seal import VERSION, pack_array, seal, unpack_array, unseal
 from pxtools.structure.atoms import Atoms
 
+CHUNK_FORMAT = "px-tools chunk"
 MAX_COORDINATE = 1e6  # Å
 
 
@@ -22,7 +24,7 @@ MAX_COORDINATE = 1e6  # Å
 class Chunk:
     """Finished samples of a run, their indices and coordinates (samples, atoms, 3) in Å."""
 
-    run: dict[str, Any]  # what run.json says of the run: name, seed, model, schedule, digests
+    record: RunRecord
     samples: list[int]
     xyz: np.ndarray
     atoms: Atoms
@@ -35,7 +37,7 @@ def pack_chunk(chunk: Chunk) -> bytes:
         {
             "format": CHUNK_FORMAT,
             "version": VERSION,
-            "run": chunk.run,
+            "run": chunk.record.to_dict(),
             "samples": chunk.samples,
             "atoms": _pack_atoms(chunk.atoms),
             "sequences": chunk.sequences,
@@ -61,8 +63,7 @@ def unpack_chunk(data: bytes) -> Chunk:
         target = _unpack_atoms(fields["target"]) if fields["target"] else None
         samples = [_number(i) for i in fields["samples"]]
         sequences = [[_word(name) for name in chain] for chain in fields["sequences"]]
-        run = dict(fields["run"])
-        hotspots = [pick["hotspots"] for pick in run["task"]["chains"].values()]
+        record = RunRecord.from_dict(fields["run"])
         xyz = unpack_array(fields["coordinates"])
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise DamagedError(f"a field is missing or not what it should be: {error!r}") from None
@@ -73,11 +74,9 @@ def unpack_chunk(data: bytes) -> Chunk:
     n_chains = len(dict.fromkeys(atoms.chain.tolist()))
     if len(sequences) != n_chains - 1:
         raise DamagedError(f"{len(sequences)} sequences for {n_chains} chains")
-    if not all(isinstance(text, str) for text in hotspots):
-        raise DamagedError("its hotspots are not text")
     if len(set(samples)) < len(samples) or min(samples, default=0) < 0:
         raise DamagedError("its sample indices are not distinct numbers")
-    return Chunk(run, samples, xyz, atoms, sequences, target)
+    return Chunk(record, samples, xyz, atoms, sequences, target)
 
 
 def _pack_atoms(atoms: Atoms) -> dict[str, Any]:

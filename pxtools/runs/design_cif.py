@@ -1,17 +1,16 @@
 """mmCIF files of designs: the target chains in place, the binder (as GLY) last."""
 
 import hashlib
-import re
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import gemmi
 import numpy as np
 
 from pxtools.errors import DamagedError
 from pxtools.runs.chunk import Chunk
+from pxtools.runs.record import RunRecord
 from pxtools.structure.atoms import Atoms, chain_name
 from pxtools.structure.geometry import superposition
 
@@ -28,8 +27,8 @@ def cif_writer(chunk: Chunk, align: bool) -> Callable[[int], tuple[bytes, float]
     binder, ca = atoms.binder, atoms.placed_ca
     deposited = chunk.target
     table = atoms if deposited is None else joined(deposited, atoms, binder)
-    template = _template(table, chunk.sequences, str(chunk.run["task"]["name"]))
-    template += f"_pxtools_design.hotspots        {hotspot_names(chunk.run)}\n"
+    template = _template(table, chunk.sequences, chunk.record.task.name)
+    template += f"_pxtools_design.hotspots        {hotspot_names(chunk.record)}\n"
     template += "_pxtools_design.sample          %d\n_pxtools_design.target_ca_rmsd  %.3f\n#\n"
 
     def write(i: int) -> tuple[bytes, float]:
@@ -59,12 +58,12 @@ def target_cif(target: Atoms, sequences: list[list[str]], name: str) -> bytes:
     return (_template(target, sequences, name) % tuple(target.xyz.ravel().tolist())).encode()
 
 
-def hotspot_names(run: dict[str, Any]) -> str:
-    """The hotspots of a run's record as its CIFs name them: A0:40,A0:99A; `?` for none."""
+def hotspot_names(record: RunRecord) -> str:
+    """The hotspots of a run as its CIFs name them: A0:40,A0:99A; `?` for none."""
     named = [
         f"{chain_name(i)}:{number}"
-        for i, pick in enumerate(run["task"]["chains"].values())
-        for number in re.findall(r"-?\d{1,6}[A-Za-z]?", pick["hotspots"])
+        for i, chain in enumerate(record.task.chains.values())
+        for number in chain.hotspots
     ]
     return ",".join(named) or "?"
 

@@ -1,4 +1,4 @@
-"""A run's directory: what it was started with, which samples it holds, who is working on what.
+"""A run's directory, by its paths and names.
 
     DUMP_DIR/global_run_0/NAME/seed_SEED/
         run.json   chunks/*.msgpack   predictions/NAME_sample_0.cif ...   SUCCESS_FILE
@@ -9,6 +9,7 @@ Every file is written under a temporary name, flushed to disk and renamed.
 import os
 import re
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from pxtools.errors import InputError
@@ -25,8 +26,8 @@ class RunDir:
     name: str  # the task's
 
     @classmethod
-    def of(cls, dump_dir: str, name: str, seed: int) -> "RunDir":
-        return cls(Path(dump_dir) / GLOBAL_RUN / name / f"seed_{seed}", name)
+    def of(cls, dump_dir: Path, name: str, seed: int) -> "RunDir":
+        return cls(dump_dir / GLOBAL_RUN / name / f"seed_{seed}", name)
 
     @classmethod
     def around(cls, file: Path) -> "RunDir | None":
@@ -54,10 +55,10 @@ class RunDir:
         return self.predictions / f"{self.name}_sample_{sample}.cif"
 
     def chunk(self, samples: list[int]) -> Path:
-        return self.chunks / f"samples_{samples[0]}-{samples[-1]}.msgpack"
+        return self.chunks / f"samples_{spans(samples)}.msgpack"
 
     def state(self, samples: list[int]) -> Path:
-        return self.chunks / f"samples_{samples[0]}-{samples[-1]}.state"
+        return self.chunks / f"samples_{spans(samples)}.state"
 
     def cif_samples(self) -> set[int]:
         """The samples whose CIF is there, by name."""
@@ -72,11 +73,33 @@ class RunDir:
         """The files samples_A-B.SUFFIX of chunks/ in order, with the samples their names tell."""
         found = []
         for path in self.chunks.glob(f"samples_*.{suffix}"):
-            if m := re.fullmatch(r"samples_(\d{1,9})-(\d{1,9})", path.stem):
-                first, last = int(m[1]), int(m[2])
-                if first <= last < first + MAX_SAMPLES:
-                    found.append((list(range(first, last + 1)), path))
-        return sorted(found, key=lambda item: item[0][0])
+            if samples := samples_in(path.stem.removeprefix("samples_")):
+                found.append((samples, path))
+        return sorted(found)
+
+
+def spans(samples: list[int]) -> str:
+    """[0, 1, 2] -> 0-2; [3, 7, 8] -> 3-3+7-8. Ascending samples as file names tell them."""
+    return "+".join(f"{run[0]}-{run[-1]}" for run in consecutive(samples))
+
+
+def samples_in(text: str) -> list[int]:
+    """What `spans` wrote; empty for anything else."""
+    samples: list[int] = []
+    for span in text.split("+"):
+        m = re.fullmatch(r"(\d{1,9})-(\d{1,9})", span)
+        if not m or not int(m[1]) <= int(m[2]) < int(m[1]) + MAX_SAMPLES:
+            return []
+        if samples and int(m[1]) <= samples[-1]:
+            return []
+        samples += range(int(m[1]), int(m[2]) + 1)
+    return samples
+
+
+def consecutive(numbers: list[int]) -> list[list[int]]:
+    """[1, 2, 5, 6] -> [[1, 2], [5, 6]]"""
+    groups = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
+    return [[number for _, number in group] for _, group in groups]
 
 
 def find_runs(folder: Path) -> list[RunDir]:
@@ -94,8 +117,18 @@ def find_runs(folder: Path) -> list[RunDir]:
     return [RunDir(path, path.parent.name) for path in dict.fromkeys(by_seed)]
 
 
-def seeds_of(dump_dir: str, name: str) -> list[int]:
+def seeds_of(dump_dir: Path, name: str) -> list[int]:
     """The seeds whose directories this task already has."""
-    folder = Path(dump_dir) / GLOBAL_RUN / name
+    folder = dump_dir / GLOBAL_RUN / name
     matches = (re.fullmatch(r"seed_(\d{1,18})", p.name) for p in folder.glob("seed_*"))
     return sorted(int(m[1]) for m in matches if m)
+
+
+def parse_seeds(text: str | None) -> list[int] | None:
+    """ "123,456" -> [123, 456]; None stays None."""
+    if text is None:
+        return None
+    parts = str(text).replace(",", " ").split()
+    if not parts or not all(p.isascii() and p.isdigit() and len(p) <= 18 for p in parts):
+        raise InputError.of("--seeds", "seeds", "whole numbers such as 123,456", text)
+    return list(dict.fromkeys(int(part) for part in parts))

@@ -1,65 +1,64 @@
-"""Open a run's directory and see which samples it really holds; damaged files are set aside."""
+"""Open a run's directory and see which samples it really holds."""
+
+from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from pxtools.errors import DamagedError, InputError
 from pxtools.runs.chunk import Chunk, read_chunk
 from pxtools.runs.design_cif import read_cif
-from pxtools.runs.files import STALE_SECONDS, set_aside, write_atomically
+from pxtools.runs.files import STALE_SECONDS, set_aside
 from pxtools.runs.folder import MAX_SAMPLES, RunDir
 from pxtools.runs.lock import Lock
-from pxtools.runs.record import differences, read_run, seal_record
+from pxtools.runs.record import RunJson, RunRecord
+
+PACKAGES = ("px-tools", "mlx", "numpy", "gemmi")  # whose versions run.json names
 
 
-def open_run(run: RunDir, identity: dict[str, Any], n_sample: int) -> None:
+def open_run(run: RunDir, record: RunRecord, n_sample: int) -> None:
     """Create the directory, or check that it is of the same run; raise its N_sample.
 
     Raises InputError, touching nothing, if anything that changes the designs differs.
     """
     refuse_links(run)
     try:
-        known = _known(run, identity)
-        if known:
-            _refuse_other(run, known, identity)
+        known = _known(run, record)
         for folder in (run.chunks, run.predictions):
             folder.mkdir(parents=True, exist_ok=True)
         if (run.chunks / ".lock").is_dir():
             set_aside(run.chunks / ".lock", "a folder in place of a file")
         with Lock(run).run_json():
             # another process may have been here since
-            known = read_run(run) if run.run_json.exists() else known
+            known = RunJson.read(run) if run.run_json.exists() else known
             if known:
-                _refuse_other(run, known, identity)
-            if known is None or n_sample > known["N_sample"] or not run.run_json.exists():
-                _write_record(run, identity, known, n_sample)
+                _refuse_other(run, known.record, record)
+            if known is None or n_sample > known.n_sample or not run.run_json.exists():
+                _write_record(run, record, known, n_sample)
         _sweep(run)
     except OSError as error:
         raise InputError(f"{run.path}: cannot write there: {error.strerror}") from None
 
 
-def _write_record(
-    run: RunDir, identity: dict[str, Any], known: dict[str, Any] | None, n_sample: int
-) -> None:
-    packages = ("px-tools", "mlx", "numpy", "gemmi")
-    versions = (known or {}).get("versions") or {name: version(name) for name in packages}
-    wanted = max(n_sample, known["N_sample"] if known else 0)
-    write_atomically(
-        run.run_json, seal_record({**identity, "N_sample": wanted, "versions": versions})
-    )
+def _write_record(run: RunDir, record: RunRecord, known: RunJson | None, n_sample: int) -> None:
+    began = known or RunJson(record, n_sample)
+    versions = began.versions or {name: version(name) for name in PACKAGES}
+    RunJson(record, max(n_sample, began.n_sample), versions).write(run)
     if run.success.is_file():
         run.success.unlink()  # it spoke of fewer samples
 
 
-def _known(run: RunDir, identity: dict[str, Any]) -> dict[str, Any] | None:
+def _known(run: RunDir, record: RunRecord) -> RunJson | None:
     """What run.json says; what the chunks say where it is damaged or lost; None if new."""
     reason = ""
     if run.run_json.exists():
         try:
-            return read_run(run)
+            known = RunJson.read(run)
+            _refuse_other(run, known.record, record)
+            return known
         except DamagedError as error:
             reason = str(error)
     chunks = []
@@ -67,7 +66,7 @@ def _known(run: RunDir, identity: dict[str, Any]) -> dict[str, Any] | None:
         with suppress(DamagedError):
             chunks.append(read_chunk(path))
     for chunk in chunks:
-        _refuse_other(run, chunk.run, identity)
+        _refuse_other(run, chunk.record, record)
     if not chunks and run.cif_samples():
         raise InputError(
             f"{run.path}: it holds designs but no readable run.json, and no chunk that says what "
@@ -78,11 +77,11 @@ def _known(run: RunDir, identity: dict[str, Any]) -> dict[str, Any] | None:
     if not chunks:
         return None
     last = max(sample for chunk in chunks for sample in chunk.samples)
-    return {**identity, "N_sample": min(last + 1, MAX_SAMPLES)}
+    return RunJson(record, min(last + 1, MAX_SAMPLES))
 
 
-def _refuse_other(run: RunDir, known: dict[str, Any], identity: dict[str, Any]) -> None:
-    if different := differences(known, identity):
+def _refuse_other(run: RunDir, known: RunRecord, record: RunRecord) -> None:
+    if different := known.differences(record):
         raise InputError(
             f"{run.path}: started with other input: {'; '.join(different)}; "
             "use another --dump_dir or the input it was started with"
@@ -105,43 +104,56 @@ def _sweep(run: RunDir) -> None:
                 path.unlink(missing_ok=True)
 
 
-def read_or_set_aside(path: Path, record: dict[str, Any]) -> Chunk | None:
-    """A valid chunk of this run; a damaged one is set aside and counts as not there."""
+@dataclass(frozen=True)
+class Inventory:
+    """What a run holds: whole chunk files, whole CIFs whose chunk is gone, and damaged files."""
+
+    chunks: dict[Path, list[int]]
+    lone_cifs: set[int]
+    damaged: dict[Path, str]  # and what is wrong with each
+
+    @property
+    def done(self) -> set[int]:
+        return self.lone_cifs.union(*self.chunks.values())
+
+    def set_damaged_aside(self) -> Inventory:
+        """Rename the damaged files, saying so; what is left is whole."""
+        for path, reason in self.damaged.items():
+            set_aside(path, reason)
+        return replace(self, damaged={})
+
+
+def inspect(run: RunDir, record: RunRecord) -> Inventory:
+    """Read every chunk of a run, and the CIFs of samples that no chunk holds."""
+    chunks: dict[Path, list[int]] = {}
+    damaged: dict[Path, str] = {}
+    for _, path in run.files("msgpack"):
+        try:
+            chunks[path] = own_chunk(path, record).samples
+        except DamagedError as error:
+            damaged[path] = str(error)
+    cifs = run.cif_samples().difference(*chunks.values())
+    cut = damaged_cifs(run, cifs)
+    return Inventory(chunks, cifs - set(cut), damaged | {run.cif(i): cut[i] for i in cut})
+
+
+def own_chunk(path: Path, record: RunRecord) -> Chunk:
+    """A chunk of this run. Raises DamagedError for another, InputError for a newer version."""
     try:
         chunk = read_chunk(path)
-        if different := differences(chunk.run, record, all_of=True):
-            raise DamagedError(f"it belongs to another run: {'; '.join(different)}")
-        return chunk
-    except DamagedError as error:
-        set_aside(path, str(error))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    return None
+    if different := chunk.record.differences(record):
+        raise DamagedError(f"it belongs to another run: {'; '.join(different)}")
+    return chunk
 
 
-def valid_chunks(run: RunDir, record: dict[str, Any]) -> dict[Path, list[int]]:
-    """The run's chunk files that are whole, with the samples they hold."""
-    found = {}
-    for _, path in run.files("msgpack"):
-        if chunk := read_or_set_aside(path, record):
-            found[path] = chunk.samples
-    return found
-
-
-def done_samples(run: RunDir, chunks: dict[Path, list[int]]) -> set[int]:
-    """Samples held by a chunk, or by an unaltered CIF whose chunk is gone."""
-    done = {sample for samples in chunks.values() for sample in samples}
-    for sample in sorted(run.cif_samples() - done):
-        if keep_if_whole(run.cif(sample)):
-            done.add(sample)
-    return done
-
-
-def keep_if_whole(cif: Path) -> bool:
-    """True if a CIF is as it was written; otherwise it is set aside."""
-    try:
-        read_cif(cif)
-        return True
-    except DamagedError as error:
-        set_aside(cif, str(error))
-        return False
+def damaged_cifs(run: RunDir, samples: set[int]) -> dict[int, str]:
+    """The samples of these whose CIF is not as px-write-cif wrote it, and why."""
+    damaged = {}
+    for sample in sorted(samples):
+        try:
+            read_cif(run.cif(sample))
+        except DamagedError as error:
+            damaged[sample] = str(error)
+    return damaged

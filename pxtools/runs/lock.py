@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pxtools.runs.folder import RunDir
+from pxtools.runs.folder import RunDir, consecutive
 
 
 class Lock:
@@ -31,15 +31,21 @@ class Lock:
         return False
 
     def _try(self, samples: list[int]) -> bool:
-        first, count = samples[0] + 1, samples[-1] - samples[0] + 1
-        try:
-            fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB, count, first)
-        except (BlockingIOError, PermissionError):
-            return False
+        spans = consecutive(samples)
+        for number, span in enumerate(spans):
+            try:
+                fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB, len(span), span[0] + 1)
+            except (BlockingIOError, PermissionError):
+                self._release(spans[:number])
+                return False
         return True
 
     def release(self, samples: list[int]) -> None:
-        fcntl.lockf(self.file, fcntl.LOCK_UN, samples[-1] - samples[0] + 1, samples[0] + 1)
+        self._release(consecutive(samples))
+
+    def _release(self, spans: list[list[int]]) -> None:
+        for span in spans:
+            fcntl.lockf(self.file, fcntl.LOCK_UN, len(span), span[0] + 1)
 
     @contextmanager
     def run_json(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from pxtools.errors import DamagedError, InputError, shown
 
-CHUNK_FORMAT, STATE_FORMAT, VERSION = "px-tools chunk", "px-tools state", 1
+VERSION = 1
 DIGEST_BYTES = 32
 
 

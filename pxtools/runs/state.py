@@ -2,65 +2,99 @@
 
 from __future__ import annotations
 
-from pxtools import blas  # isort: skip  # before mlx
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import mlx.core as mx
+import msgpack
 import numpy as np
 
-assert blas
-from pxtools.errors import DamagedError, InputError
-from pxtools.runs.files import set_aside, write_atomically
-from pxtools.runs.folder import RunDir
-from pxtools.runs.record import differences
-from pxtools.runs.seal import STATE_FORMAT, VERSION, pack_array, seal, unpack_array, unseal
+from pxtools.errors import DamagedError, InputError, shown
+from pxtools.runs.files import write_atomically
+from pxtools.runs.record import RunRecord
+from pxtools.runs.seal import VERSION, pack_array, seal, unpack_array, unseal
 
-if TYPE_CHECKING:
-    from pxtools.sampling.chunks import Job
+STATE_FORMAT = "px-tools state"
+HEAD_BYTES = 4096
 
 
-def _save_state(
-    run: RunDir,
-    job: Job,
-    samples: list[int],
-    step: int,
-    x: mx.array,
-    bad: mx.array,
-    seconds_per_step: float,
-) -> None:
-    fields = {
-        "format": STATE_FORMAT,
-        "version": VERSION,
-        "step": step,  # early in the file, for px-status
-        "seconds_per_step": seconds_per_step,
-        "run": job.record,
-        "samples": samples,
-        "coordinates": pack_array(np.array(x)),
-        "bad": np.array(bad).tolist(),
-    }
-    write_atomically(run.state(samples), seal(fields))
+@dataclass(frozen=True)
+class StateHead:
+    """What can be known of a state without reading its coordinates."""
 
+    step: int
+    seconds_per_step: float
 
-def _read_state(
-    path: Path, samples: list[int], n_atoms: int, job: Job
-) -> tuple[int, mx.array, mx.array] | None:
-    """Steps done, coordinates and failures of a chunk begun earlier; None to begin anew."""
-    if not path.exists():
+    @classmethod
+    def read(cls, path: Path) -> StateHead | None:
+        """From the file's first bytes; None if they do not tell."""
+        found = {}
+        try:
+            with path.open("rb") as file:
+                unpacker = msgpack.Unpacker()
+                unpacker.feed(file.read(HEAD_BYTES))
+            for _ in range(unpacker.read_map_header()):
+                key = unpacker.unpack()
+                found[key] = unpacker.unpack()
+                if {"step", "seconds_per_step"} <= found.keys():
+                    return cls(int(found["step"]), float(found["seconds_per_step"]))
+        except (OSError, ValueError, TypeError, msgpack.UnpackException):
+            pass
         return None
-    try:
-        fields = unseal(path.read_bytes(), STATE_FORMAT)
-        x = unpack_array(fields["coordinates"])
-        step, bad = fields["step"], fields["bad"]
-        if differences(fields["run"], job.record, all_of=True) or fields["samples"] != samples:
-            raise DamagedError("it belongs to another run")
-        if x.shape != (len(samples), n_atoms, 3) or type(step) is not int:
-            raise DamagedError("its coordinates are not those of these samples")
-        if not 0 < step < job.schedule.N_step or len(bad) != len(samples):
-            raise DamagedError("its step cannot be")
-        return step, mx.array(x), mx.array([int(b) for b in bad], dtype=mx.int32)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, DamagedError) as error:
-        set_aside(path, str(error) or type(error).__name__)
-        return None
+
+
+@dataclass(frozen=True)
+class ChunkState:
+    """Samples of a run after `step` steps: coordinates (S, A, 3) in Å.
+
+    `failed_at` (S,) is the step at which a sample became NaN or infinite, 0 where it did not.
+    """
+
+    record: RunRecord
+    samples: list[int]
+    step: int
+    xyz: np.ndarray
+    failed_at: np.ndarray
+    seconds_per_step: float
+
+    def save(self, path: Path) -> None:
+        fields = {
+            "format": STATE_FORMAT,
+            "version": VERSION,
+            "step": self.step,  # early in the file, for StateHead
+            "seconds_per_step": self.seconds_per_step,
+            "run": self.record.to_dict(),
+            "samples": self.samples,
+            "coordinates": pack_array(self.xyz),
+            "bad": self.failed_at.tolist(),
+        }
+        write_atomically(path, seal(fields))
+
+    @classmethod
+    def read(cls, path: Path) -> ChunkState:
+        """Raises DamagedError, or InputError for a file of a newer version."""
+        try:
+            fields = unseal(path.read_bytes(), STATE_FORMAT)
+            state = cls(
+                RunRecord.from_dict(fields["run"]),
+                list(fields["samples"]),
+                fields["step"],
+                unpack_array(fields["coordinates"]),
+                np.array([int(b) for b in fields["bad"]], np.int32),
+                float(fields["seconds_per_step"]),
+            )
+        except OSError as error:
+            raise DamagedError(error.strerror or "unreadable") from None
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise DamagedError(f"a field is not what it should be: {shown(repr(error))}") from None
+        state.check()
+        return state
+
+    def check(self) -> None:
+        """Raises DamagedError where its parts cannot belong together."""
+        n_step = self.record.schedule.N_step
+        if type(self.step) is not int or not 0 < self.step < n_step:
+            raise DamagedError(f"step {shown(self.step)} of {n_step}")
+        if self.xyz.ndim != 3 or not len(self.samples) == len(self.xyz) == len(self.failed_at):
+            raise DamagedError("its coordinates are not those of its samples")

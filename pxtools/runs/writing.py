@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pxtools.console import LINE_EVERY_FILES, saved, saving, say, warn
 from pxtools.errors import DamagedError, InputError
@@ -12,8 +11,8 @@ from pxtools.runs.chunk import Chunk
 from pxtools.runs.design_cif import cif_writer, count_atoms
 from pxtools.runs.files import flush_folder, set_aside, write_atomically
 from pxtools.runs.folder import RunDir
-from pxtools.runs.inventory import done_samples, keep_if_whole, read_or_set_aside, refuse_links
-from pxtools.runs.record import read_run
+from pxtools.runs.inventory import damaged_cifs, own_chunk, refuse_links
+from pxtools.runs.record import RunJson
 
 RMSD_LIMIT = 3.0  # Å; above it the model has not folded the target it was given
 
@@ -25,7 +24,7 @@ class Writer:
     run: RunDir
     align: bool
     quiet: bool
-    record: dict[str, Any] = field(init=False)
+    asked: RunJson = field(init=False)
     new: int = 0
     skipped: int = 0
     misfolded: int = 0
@@ -34,11 +33,11 @@ class Writer:
 
     def __post_init__(self) -> None:
         refuse_links(self.run)
-        self._read_record()
+        self._read_run_json()
 
-    def _read_record(self) -> None:
+    def _read_run_json(self) -> None:
         try:
-            self.record = read_run(self.run)
+            self.asked = RunJson.read(self.run)
         except DamagedError as error:
             raise InputError(
                 f"{self.run.run_json}: {error}; px-sample makes it again from the chunks"
@@ -46,13 +45,17 @@ class Writer:
 
     @property
     def total(self) -> int:
-        return int(self.record["N_sample"])
+        return self.asked.n_sample
 
     def write_chunk(self, path: Path) -> None:
         """Write the files of a chunk that are not there yet."""
-        if chunk := read_or_set_aside(path, self.record):
-            self._read_record()  # another process may have raised N_sample
-            self._write(chunk)
+        try:
+            chunk = own_chunk(path, self.asked.record)
+        except DamagedError as error:
+            set_aside(path, str(error))
+            return
+        self._read_run_json()  # another process may have raised N_sample
+        self._write(chunk)
 
     def _write(self, chunk: Chunk) -> None:
         write = None
@@ -61,7 +64,7 @@ class Writer:
                 continue
             self.seen.add(sample)
             cif = self.run.cif(sample)
-            if (cif.exists() or cif.is_symlink()) and keep_if_whole(cif):
+            if (cif.exists() or cif.is_symlink()) and not self._set_aside_if_damaged({sample}):
                 self.skipped += 1
                 continue
             write = write or cif_writer(chunk, self.align)
@@ -84,7 +87,8 @@ class Writer:
     def finish(self) -> bool:
         """Say what was done; check all files and write SUCCESS_FILE if none is missing."""
         wanted = range(self.total)
-        kept = done_samples(self.run, {}).intersection(wanted)  # whole CIFs of this run
+        there = self.run.cif_samples()
+        kept = (there - self._set_aside_if_damaged(there)).intersection(wanted)
         self.skipped = len(kept) - len(kept.intersection(self.seen)) + self.skipped
         if self.new:
             self._say_saving()
@@ -113,6 +117,12 @@ class Writer:
             say(f"⚠ {missing} of {self.total} samples of {self.run.name} are still missing")
         return complete
 
+    def _set_aside_if_damaged(self, samples: set[int]) -> set[int]:
+        damaged = damaged_cifs(self.run, samples)
+        for sample, reason in damaged.items():
+            set_aside(self.run.cif(sample), reason)
+        return set(damaged)
+
     def success_is_current(self) -> bool:
         try:
             return self.run.success.read_bytes() == self._success()
@@ -138,6 +148,6 @@ class Writer:
             "prediction": True,
             "N_sample": self.total,
             "task": self.run.name,
-            "seed": self.record["seed"],
+            "seed": self.asked.record.seed,
         }
         return (json.dumps(fields) + "\n").encode()

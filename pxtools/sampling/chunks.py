@@ -1,41 +1,33 @@
-"""Generate the missing samples of a run, chunk by chunk, each resumable in the middle."""
+"""One chunk of a run, from noise to its file; resumable in the middle."""
 
 from __future__ import annotations
 
-from pxtools import blas  # isort: skip  # before mlx
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import mlx.core as mx
 import numpy as np
 
 from pxtools.console import Progress, say, warn
+from pxtools.errors import DamagedError
 from pxtools.interrupt import Interrupted, uninterrupted
-from pxtools.network.features import randomly_placed
-from pxtools.network.pxdesign import Condition, PXDesignD
 from pxtools.runs.chunk import Chunk, pack_chunk
-from pxtools.runs.files import write_atomically
+from pxtools.runs.files import set_aside, write_atomically
 from pxtools.runs.folder import RunDir
-from pxtools.runs.inventory import done_samples, valid_chunks
-from pxtools.runs.lock import Lock
-from pxtools.sampling.guidance import guide_of
+from pxtools.runs.record import RunRecord
+from pxtools.runs.state import ChunkState
 from pxtools.sampling.sampler import Guide, diffusion_step, draw, start_noise
-from pxtools.sampling.schedule import Schedule
 from pxtools.task.design import Design
-
-assert blas
-from pxtools.runs.state import _read_state, _save_state
 
 SAVE_EVERY_STEPS = 50
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Consecutive samples to generate together; `number` of `total` chunks, from 1."""
+    """Samples of one length to generate together; `number` of `total` chunks, from 1."""
 
     samples: list[int]
     number: int
@@ -46,168 +38,154 @@ class Piece:
 class Job:
     """What the samples of a run are made from."""
 
+    run: RunDir
+    record: RunRecord
     design: Design
-    schedule: Schedule
-    seed: int
-    record: dict[str, Any]  # what run.json says of them
+    denoise: Callable[[mx.array, float], mx.array]  # noisy coordinates (S, A, 3) and level in Å
+    guide: Guide | None
 
 
-def plan(run: RunDir, done: set[int], n_sample: int, chunk_size: int) -> list[Piece]:
-    """The chunks to make: those begun, as they were begun, and the gaps of a grid of chunks."""
-    missing = set(range(n_sample)) - done
-    begun: list[list[int]] = []
-    for samples, state in run.files("state"):
-        if missing.issuperset(samples):
-            begun.append(samples)
-            missing.difference_update(samples)
-        elif done.intersection(samples):
-            state.unlink(missing_ok=True)  # its samples are there: nothing to go on with
-    cells = [range(a, min(a + chunk_size, n_sample)) for a in range(0, n_sample, chunk_size)]
-    gaps = [run_ for cell in cells for run_ in consecutive([i for i in cell if i in missing])]
-    complete = [list(cell) for cell in cells if done.issuperset(cell)]
-    ordered = sorted([*begun, *gaps, *complete])
-    return [
-        Piece(samples, number + 1, len(ordered))
-        for number, samples in enumerate(ordered)
-        if not done.issuperset(samples)
-    ]
+@dataclass(frozen=True)
+class Made:
+    """The chunk file of a piece, None if no sample is finite; and how many are not."""
+
+    path: Path | None
+    failed: int
 
 
-def consecutive(numbers: list[int]) -> list[list[int]]:
-    """[1, 2, 5, 6] -> [[1, 2], [5, 6]]"""
-    groups = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
-    return [[number for _, number in group] for _, group in groups]
+class Point(NamedTuple):
+    """Samples after `step` steps: coordinates (S, A, 3) in Å.
 
-
-def generate(
-    run: RunDir,
-    job: Job,
-    network: PXDesignD,
-    pieces: list[Piece],
-    progress: Progress,
-    finished: Callable[[Path], None],
-) -> tuple[int, set[int]]:
-    """Generate the pieces that no other process has claimed.
-
-    Returns how many samples failed, and the samples that others have claimed. `finished` gets
-    the path of each chunk file as it is complete.
+    `failed_at` (S,) is the step at which a sample became NaN or infinite, 0 where it did not.
     """
-    features = job.design.features
-    ref_pos = randomly_placed(features.ref_pos, features.atom_to_token, job.seed)
-    condition = network.condition(features, ref_pos)
-    guide = guide_of(network.config, features.atoms, job.design.deposited)
-    lock = Lock(run)
-    failed, unclaimed = 0, set[int]()
-    for piece in pieces:
-        if not lock.claim(piece.samples):
-            unclaimed.update(piece.samples)
-            continue
+
+    step: int
+    x: mx.array
+    failed_at: mx.array
+
+
+def make_chunk(job: Job, piece: Piece, progress: Progress) -> Made:
+    """Diffuse the samples of a piece, from the noise or from a saved state, and write them.
+
+    An interruption saves the state first, or the chunk if its last step is done.
+    """
+    diffusion = Diffusion(job, piece.samples)
+    n_step = job.record.schedule.N_step
+    with progress.chunk(piece.samples, piece.number, piece.total, n_step, diffusion.at.step) as bar:
         try:
-            if is_still_missing(run, job.record, piece.samples):
-                chunk, bad = _generate_piece(run, job, network, condition, guide, piece, progress)
-                failed += len(bad)
-                if chunk:
-                    finished(chunk)
-        finally:
-            lock.release(piece.samples)
-    return failed, unclaimed
+            for step in range(diffusion.at.step, n_step):
+                progress.step(step + 1, n_step, piece.samples)
+                diffusion.advance()
+                bar.update()
+                if (step + 1) % SAVE_EVERY_STEPS == 0 and step + 1 < n_step:
+                    with uninterrupted():
+                        diffusion.save()
+            with uninterrupted():
+                made = diffusion.finish()
+        except Interrupted:
+            with uninterrupted():
+                diffusion.leave()
+            raise
+    progress.chunk_done(piece.samples, piece.number, piece.total)
+    return made
 
 
-def is_still_missing(run: RunDir, record: dict[str, Any], samples: list[int]) -> bool:
-    """False if another process has made the chunk since it was planned."""
-    if not any(set(samples).intersection(held) for held, _ in run.files("msgpack")):
-        return True
-    return bool(set(samples) - done_samples(run, valid_chunks(run, record)))
+class Diffusion:
+    """The diffusion of a chunk's samples; `at` is replaced as a whole, so it is always in step."""
 
+    def __init__(self, job: Job, samples: list[int]):
+        self.job, self.samples = job, samples
+        self.schedule = job.record.schedule
+        self.levels = self.schedule.levels()
+        self.n_atoms = len(job.design.features.atoms)
+        self.state = job.run.state(samples)
+        self.at = self._resumed() or Point(
+            0,
+            start_noise(job.record.seed, samples, self.n_atoms) * self.levels[0],
+            mx.zeros(len(samples), mx.int32),
+        )
+        self.began_at, self.began = self.at.step, time.monotonic()
+        self.is_finished = False
 
-def _generate_piece(
-    run: RunDir,
-    job: Job,
-    network: PXDesignD,
-    condition: Condition,
-    guide: Guide | None,
-    piece: Piece,
-    progress: Progress,
-) -> tuple[Path | None, dict[int, int]]:
-    """Returns the chunk's path and the samples that became non-finite, with their steps."""
-    samples, n_step = piece.samples, job.schedule.N_step
-    first, last = samples[0] + 1, samples[-1] + 1
-    n_atoms = len(job.design.features.atoms)
-    levels = job.schedule.levels()
-    # steps done, coordinates, failures: one name, so that an interruption finds them in step
-    at = _read_state(run.state(samples), samples, n_atoms, job) or (
-        0,
-        start_noise(job.seed, samples, n_atoms) * levels[0],
-        mx.zeros(len(samples), mx.int32),
-    )
-    started, begun_at = time.monotonic(), at[0]
-    bar = progress.chunk(piece.number, piece.total, first, last, n_step, at[0])
+    def advance(self) -> None:
+        """One step of all samples."""
+        step, x, failed_at = self.at
+        x = diffusion_step(
+            self.job.denoise,
+            x,
+            step,
+            self.schedule,
+            self.levels,
+            draw(self.job.record.seed, self.samples, step, self.n_atoms),
+            self.job.guide,
+        )
+        fails_now = (failed_at == 0) & ~mx.isfinite(x).all(axis=(1, 2))
+        failed_at = mx.where(fails_now, step + 1, failed_at)
+        mx.eval(x, failed_at)
+        self.at = Point(step + 1, x, failed_at)
 
-    def save() -> None:
-        pace = (time.monotonic() - started) / max(1, at[0] - begun_at)
-        _save_state(run, job, samples, at[0], at[1], at[2], pace)
+    def save(self) -> None:
+        pace = (time.monotonic() - self.began) / max(1, self.at.step - self.began_at)
+        ChunkState(
+            record=self.job.record,
+            samples=self.samples,
+            step=self.at.step,
+            xyz=np.array(self.at.x),
+            failed_at=np.array(self.at.failed_at),
+            seconds_per_step=pace,
+        ).save(self.state)
 
-    result = None
-    try:
-        for step in range(at[0], n_step):
-            progress.step(step + 1, n_step, first, last)
-            draws = draw(job.seed, samples, step, n_atoms)
-            x = diffusion_step(
-                lambda x, sigma: network.denoise(x, sigma, condition),
-                at[1],
-                step,
-                job.schedule,
-                levels,
-                draws,
-                guide,
+    def leave(self) -> None:
+        """Save what an interruption has left unsaved."""
+        if self.is_finished or not self.at.step:
+            return
+        if self.at.step == self.schedule.N_step:
+            self.finish()
+            return
+        self.save()
+        first, last = self.samples[0] + 1, self.samples[-1] + 1
+        say(f"Saved samples {first}-{last} at step {self.at.step}/{self.schedule.N_step}")
+
+    def finish(self) -> Made:
+        """Write the chunk of the samples that are finite; name the others."""
+        failed_at = np.array(self.at.failed_at)
+        for i in np.flatnonzero(failed_at):
+            warn(
+                f"sample {self.samples[i]}: its coordinates became NaN or infinite at step "
+                f"{failed_at[i]}; it is left out. The same command tries it again; the same "
+                "numbers will come unless the model, schedule or machine changes"
             )
-            broken = (at[2] == 0) & ~mx.isfinite(x).all(axis=(1, 2))
-            bad = mx.where(broken, step + 1, at[2])
-            mx.eval(x, bad)
-            at = (step + 1, x, bad)
-            bar.update()
-            if at[0] % SAVE_EVERY_STEPS == 0 and at[0] < n_step:
-                with uninterrupted():
-                    save()
-        with uninterrupted():
-            result = _finish(run, job, samples, np.array(at[1]), np.array(at[2]))
-    except Interrupted:
-        with uninterrupted():
-            if result is None and at[0] == n_step:
-                _finish(run, job, samples, np.array(at[1]), np.array(at[2]))
-            elif result is None and at[0]:
-                save()
-                say(f"Saved samples {first}-{last} at step {at[0]}/{n_step}")
-        raise
-    finally:
-        bar.close()
-    progress.chunk_done(piece.number, piece.total, first, last)
-    return result
+        whole = np.flatnonzero(failed_at == 0)
+        path = None
+        if len(whole):
+            path = self.job.run.chunk(self.samples)
+            write_atomically(path, pack_chunk(self._chunk(whole)))
+        self.state.unlink(missing_ok=True)
+        self.is_finished = True
+        return Made(path, len(failed_at) - len(whole))
 
+    def _chunk(self, whole: np.ndarray) -> Chunk:
+        design = self.job.design
+        return Chunk(
+            record=self.job.record,
+            samples=[self.samples[i] for i in whole],
+            xyz=np.array(self.at.x)[whole],
+            atoms=design.features.atoms,
+            sequences=design.sequences,
+            target=design.whole_target,
+        )
 
-def _finish(
-    run: RunDir, job: Job, samples: list[int], xyz: np.ndarray, bad: np.ndarray
-) -> tuple[Path | None, dict[int, int]]:
-    failures = {samples[i]: int(bad[i]) for i in np.flatnonzero(bad)}
-    for sample, step in failures.items():
-        warn(
-            f"sample {sample}: its coordinates became NaN or infinite at step {step}; it is left "
-            "out. The same command tries it again; the same numbers will come unless the model, "
-            "schedule or machine changes"
-        )
-    path = None
-    if len(failures) < len(samples):
-        path = run.chunk(samples)
-        whole = np.flatnonzero(bad == 0)
-        design = job.design
-        chunk = Chunk(
-            job.record,
-            [samples[i] for i in whole],
-            xyz[whole],
-            design.features.atoms,
-            design.sequences,
-            design.whole_target,
-        )
-        write_atomically(path, pack_chunk(chunk))
-    run.state(samples).unlink(missing_ok=True)
-    return path, failures
+    def _resumed(self) -> Point | None:
+        """Where a saved state left off; None to begin with the noise."""
+        if not self.state.exists():
+            return None
+        try:
+            state = ChunkState.read(self.state)
+            if state.record.differences(self.job.record) or state.samples != self.samples:
+                raise DamagedError("it belongs to another run")
+            if state.xyz.shape != (len(self.samples), self.n_atoms, 3):
+                raise DamagedError("its coordinates are not those of these samples")
+        except DamagedError as error:
+            set_aside(self.state, str(error))
+            return None
+        return Point(state.step, mx.array(state.xyz), mx.array(state.failed_at))

@@ -5,19 +5,16 @@ A model's configuration asks for it (`mirror_check`, `clash_guide`); the publish
 
 from __future__ import annotations
 
-from pxtools import blas  # isort: skip  # before mlx
 from dataclasses import dataclass
 
 import mlx.core as mx
 import numpy as np
 
-from pxtools.network.config import Config
+from pxtools.network.config import Help
 from pxtools.sampling.sampler import Guide
 from pxtools.structure.atoms import Atoms
 from pxtools.structure.geometry import distances, superposition
 from pxtools.structure.residues import vdw_radius
-
-assert blas
 
 HAND_LEVELS = (8.0, 80.0)  # Å: the fold takes shape, its helices have not
 CLASH_LEVELS = (0.05, 5.0)  # Å: below, the network mends the bonds for the last time
@@ -58,20 +55,20 @@ def known(atoms: Atoms, target: Atoms) -> Known:
     )
 
 
-def guide_of(config: Config, atoms: Atoms, target: Atoms) -> Guide | None:
-    """The guide that a model's configuration asks for."""
-    if not (config.mirror_check or config.clash_guide):
+def guide_of(help: Help, atoms: Atoms, target: Atoms) -> Guide | None:
+    """The guide that a model asks for; None for the published sampler."""
+    if not (help.mirror_check or help.clash_guide):
         return None
     at = known(atoms, target)
 
     def guide(x: mx.array, x0: mx.array, sigma: float) -> tuple[mx.array, mx.array]:
-        if config.mirror_check and HAND_LEVELS[0] < sigma < HAND_LEVELS[1]:
+        if help.mirror_check and HAND_LEVELS[0] < sigma < HAND_LEVELS[1]:
             samples = np.array(x0)
             hands = np.ones((len(samples), 1, 1), np.float32)
             for i in finite(samples):
                 hands[i] = handedness(samples[i], at)
             x, x0 = mx.array(hands) * x, mx.array(hands) * x0
-        if config.clash_guide and CLASH_LEVELS[0] < sigma < CLASH_LEVELS[1]:
+        if help.clash_guide and CLASH_LEVELS[0] < sigma < CLASH_LEVELS[1]:
             samples = np.array(x0)
             for i in finite(samples):
                 samples[i] = without_clashes(samples[i], at)

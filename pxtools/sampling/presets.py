@@ -8,7 +8,7 @@ import yaml
 
 from pxtools.errors import InputError, shown
 from pxtools.runs.folder import MAX_SAMPLES
-from pxtools.sampling.schedule import Schedule
+from pxtools.runs.schedule import Schedule
 
 PACKAGE = Path(__file__).parent.parent
 DEFAULT_PRESET = "quick"
@@ -59,13 +59,3 @@ def _read_preset(name: str) -> dict[str, Any]:
     if unknown := set(values) - known:
         raise InputError(f"preset {name}: unknown settings {shown(', '.join(sorted(unknown)))}")
     return values
-
-
-def parse_seeds(text: str | None) -> list[int] | None:
-    """ "123,456" -> [123, 456]; None stays None."""
-    if text is None:
-        return None
-    parts = str(text).replace(",", " ").split()
-    if not parts or not all(p.isascii() and p.isdigit() and len(p) <= 18 for p in parts):
-        raise InputError.of("--seeds", "seeds", "whole numbers such as 123,456", text)
-    return list(dict.fromkeys(int(part) for part in parts))

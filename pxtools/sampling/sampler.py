@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pxtools import blas  # isort: skip  # before mlx
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,9 +10,7 @@ import mlx.core as mx
 import numpy as np
 
 from pxtools.network.features import random_rotations
-from pxtools.sampling.schedule import Schedule
-
-assert blas
+from pxtools.runs.schedule import Schedule
 
 NOISE_SCALE = 1.003
 # noisy and denoised coordinates (S, A, 3) and the noise level in Å, to those to go on with

@@ -16,17 +16,17 @@ from pxtools.structure.reading import (
     parse_structure,
     protein_chains,
 )
-from pxtools.structure.residues import BACKBONE, parent_of, vdw_radius
+from pxtools.structure.residues import BACKBONE, ResidueNumber, parent_of, vdw_radius
 
 RIGID = (*BACKBONE, "CB", "OXT")
 
 
 @dataclass(frozen=True)
 class Residue:
-    """A residue with a complete backbone; (chain, number, insertion) are the file's author ids."""
+    """A residue with a complete backbone; (chain, number) are the file's author ids."""
 
     name: str
-    key: tuple[str, int, str]
+    key: tuple[str, ResidueNumber]
     backbone: list[list[float]]  # N, CA, C, O
     cb: list[float] | None
     heavy: list[gemmi.Atom]
@@ -93,16 +93,16 @@ def read_complex(name: str, text: bytes) -> Complex:
 class Facts:
     """What px-write-cif says of a design in its file; nothing in files of others."""
 
-    hotspots: frozenset[tuple[str, int, str]]
+    hotspots: frozenset[tuple[str, ResidueNumber]]
     target_rmsd: float | None
 
 
 def _facts(text: bytes) -> Facts:
     found = dict(re.findall(rb"^_pxtools_design\.(\w{1,30}) +(\S{1,4000}) *$", text, re.MULTILINE))
-    hotspots = re.findall(rb"(\w{1,8}):(-?\d{1,6})([A-Za-z]?)", found.get(b"hotspots", b""))
+    hotspots = re.findall(rb"(\w{1,8}):(-?\d{1,6}[A-Za-z]?)", found.get(b"hotspots", b""))
     rmsd = re.fullmatch(rb"\d{1,6}\.\d{1,6}", found.get(b"target_ca_rmsd", b""))
     return Facts(
-        frozenset((c.decode(), int(n), code.decode()) for c, n, code in hotspots),
+        frozenset((c.decode(), ResidueNumber.read(n.decode())) for c, n in hotspots),
         float(rmsd[0]) if rmsd else None,
     )
 
@@ -116,11 +116,13 @@ def _residues(polymer: Polymer) -> list[Residue]:
         points = [place[name] for name in BACKBONE if name in place]
         if len(points) < len(BACKBONE):
             continue
-        number, insertion = author_number(site)
+        number = author_number(site)
         # PDB files without SEQRES number the residues that are there: see the author's gaps too
-        is_linked = before is not None and label_seq - before[0] == 1 and number - before[1] <= 1
-        key = (site.subchain, number, insertion)
+        is_linked = (
+            before is not None and label_seq - before[0] == 1 and number.number - before[1] <= 1
+        )
+        key = (site.subchain, number)
         name = parent_of(site.name) or site.name
         residues.append(Residue(name, key, points, place.get("CB"), atoms, is_linked))
-        before = (label_seq, number)
+        before = (label_seq, number.number)
     return residues

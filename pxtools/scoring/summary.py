@@ -1,7 +1,6 @@
 """summary.csv of a run: a row a design, appended as it is scored; ranks and clusters at the end."""
 
 import csv
-import hashlib
 import io
 import math
 from collections.abc import Iterable, Iterator
@@ -19,7 +18,7 @@ from pxtools.runs.design_cif import cif_writer, read_cif
 from pxtools.runs.files import write_atomically
 from pxtools.runs.folder import RunDir
 from pxtools.runs.inventory import refuse_links
-from pxtools.runs.record import INFORMATIVE, flattened, read_run
+from pxtools.runs.record import RunJson
 from pxtools.scoring.columns import CHECKS, COLUMNS, Row
 from pxtools.scoring.complex import read_complex
 from pxtools.scoring.metrics import score
@@ -75,13 +74,9 @@ def update(run: RunDir, samples: set[int] | None, quiet: bool) -> list[Row]:
 def _identity(run: RunDir) -> str:
     """A digest of what decides the run's designs: rows of other runs in its folder are not its."""
     try:
-        record = flattened(read_run(run))
+        return RunJson.read(run).record.identity
     except DamagedError as error:
         raise InputError(f"{run.run_json}: {error}") from None
-    for key in [k for k in record if k in INFORMATIVE or k.startswith("versions.")]:
-        del record[key]
-    decisive = repr(sorted(record.items()))
-    return hashlib.sha256(decisive.encode()).hexdigest()[:12]
 
 
 def _samples(run: RunDir) -> set[int]:

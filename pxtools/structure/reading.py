@@ -10,7 +10,7 @@ from pathlib import Path
 import gemmi
 
 from pxtools.errors import InputError
-from pxtools.structure.residues import Number, number_text
+from pxtools.structure.residues import ResidueNumber
 
 MAX_STRUCTURE_BYTES = 1_000_000_000  # decompressed; the largest PDB entries are near 300 MB
 PEPTIDES = (gemmi.PolymerType.PeptideL, gemmi.PolymerType.PeptideD)
@@ -116,21 +116,21 @@ class Polymer:
             positions = list(range(1, len(self.sites) + 1))
         self.label_seq: list[int] = [p for p in positions if p is not None]
 
-    def number(self, residue: gemmi.Residue) -> Number:
+    def number(self, residue: gemmi.Residue) -> ResidueNumber:
         """The residue's number as tasks use it: label_seq_id in mmCIF, the file's own in PDB."""
         if self.is_cif and residue.label_seq is not None:
-            return (residue.label_seq, "")
+            return ResidueNumber(residue.label_seq)
         return author_number(residue)
 
-    def labels_of(self, authors: Iterable[Number]) -> str:
+    def labels_of(self, authors: Iterable[ResidueNumber]) -> str:
         """What numbers that may be the author's would be here: `99 -> 79`; empty if nothing."""
-        label = {author_number(site): self.number(site)[0] for site in self.sites}
-        known = [a for a in authors if label.get(a, a[0]) != a[0]]
-        return ", ".join(f"{number_text(a)} -> {label[a]}" for a in known) if self.is_cif else ""
+        label = {author_number(site): self.number(site).number for site in self.sites}
+        known = [a for a in authors if label.get(a, a.number) != a.number]
+        return ", ".join(f"{a} -> {label[a]}" for a in known) if self.is_cif else ""
 
 
-def author_number(residue: gemmi.Residue) -> Number:
-    return (residue.seqid.num or 0, residue.seqid.icode.strip())
+def author_number(residue: gemmi.Residue) -> ResidueNumber:
+    return ResidueNumber(residue.seqid.num or 0, residue.seqid.icode.strip())
 
 
 def _occupancy(residue: gemmi.Residue) -> float:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pxtools.structure.residues import Number
+from pxtools.structure.residues import ResidueNumber
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class TargetResidue:
     """
 
     name: str
-    number: Number
+    number: ResidueNumber
     label_seq: int  # position in the chain's full sequence, from 1
     xyz: np.ndarray
     is_hotspot: bool

@@ -1,13 +1,11 @@
 """A design task made ready for a model: its features, and what its output files need."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from pxtools.network.features import Features, featurize
 from pxtools.network.weights import ModelFile
-from pxtools.sampling.schedule import Schedule
 from pxtools.structure.atoms import Atoms
-from pxtools.structure.residues import number_text, parent_of
+from pxtools.structure.residues import parent_of
 from pxtools.structure.target import TargetChain
 from pxtools.task.types import Task
 
@@ -36,30 +34,3 @@ def prepare(task: Task, target: tuple[TargetChain, ...], model: ModelFile) -> De
         whole = featurize(target, 1).atoms.deposited()
     sequences = [[parent_of(name) or name for name in chain.sequence] for chain in target]
     return Design(task, features, sequences, whole)
-
-
-def run_record(
-    design: Design, model: ModelFile, dtype: str, schedule: Schedule, seed: int
-) -> dict[str, Any]:
-    """What run.json and every chunk say of a run: all that decides its designs."""
-    task = design.task
-    chains = {
-        pick.chain: {
-            "crop": pick.crop_text,
-            "hotspots": ",".join(map(number_text, pick.hotspots)) or "none",
-        }
-        for pick in task.chains
-    }
-    return {
-        "format": 1,
-        "task": {
-            "name": task.name,
-            "binder_length": task.binder_length,
-            "chains": chains,
-            "structure": task.structure.name,
-            "target_digest": design.features.digest(design.whole_target),
-        },
-        "model": {"name": model.name, "digest": model.digest, "dtype": dtype},
-        "schedule": vars(schedule),
-        "seed": seed,
-    }

@@ -15,7 +15,7 @@ from pxtools.structure.atoms import chain_name
 from pxtools.structure.backbone import expected_radius
 from pxtools.structure.geometry import distances, exposed_area
 from pxtools.structure.reading import Polymer, author_number, heavy_atoms
-from pxtools.structure.residues import number_text, vdw_radius
+from pxtools.structure.residues import vdw_radius
 from pxtools.structure.target import TargetChain, TargetResidue
 from pxtools.task.design import Design, prepare
 from pxtools.task.target import pick_target, read_polymers
@@ -81,7 +81,7 @@ def _row(c: Check, i: int) -> tuple[str, ...]:
     sites = {polymer.number(site): site for site in polymer.sites}
     kept = [sites[residue.number] for residue in chain.residues]
     changed = [
-        f"{site.name} {number_text(r.number)} -> {r.name}"
+        f"{site.name} {r.number} -> {r.name}"
         for site, r in zip(kept, chain.residues, strict=True)
         if site.name != r.name
     ]
@@ -100,8 +100,8 @@ def _row(c: Check, i: int) -> tuple[str, ...]:
 
 def _label(polymer: Polymer, sites: dict, residue: TargetResidue) -> str:
     author = author_number(sites[residue.number])
-    other = f" (author {number_text(author)})" if author != residue.number else ""
-    return f"{residue.name} {number_text(residue.number)}{other}"
+    other = f" (author {author})" if author != residue.number else ""
+    return f"{residue.name} {residue.number}{other}"
 
 
 def _unresolved(polymer: Polymer, pick: ChainPick) -> str:
@@ -113,7 +113,7 @@ def _unresolved(polymer: Polymer, pick: ChainPick) -> str:
     kept = [
         seq
         for site, seq in zip(polymer.sites, polymer.label_seq, strict=True)
-        if pick.keeps(polymer.number(site)[0])
+        if pick.keeps(polymer.number(site).number)
     ]
     between = [n for n in absent if pick.crop is None or kept[0] < n < kept[-1]]
     return f"{len(between)} of SEQRES" if between else "-"
@@ -161,7 +161,7 @@ def _hotspot(chain: str, r: TargetResidue) -> Hotspot:
     names = ("N", "CA", "C", "O", "CB")[: len(r.xyz)]
     places = [r.xyz[names.index(n)] for n in ("CB", "CA") if n in names]
     center = next((p for p in places if np.isfinite(p).all()), xyz[0])
-    return Hotspot(f"{chain} {r.name} {number_text(r.number)}", xyz, center)
+    return Hotspot(f"{chain} {r.name} {r.number}", xyz, center)
 
 
 def _author_numbers(c: Check) -> Iterator[str]:
@@ -212,7 +212,7 @@ def _cut_close(
     spots = np.concatenate([spot.xyz for spot in hotspots])
     cut: dict[str, list[int]] = {}
     for pick, site in whole:
-        number = polymers[pick.chain].number(site)[0]
+        number = polymers[pick.chain].number(site).number
         if pick.keeps(number):
             continue
         lost = np.array([atom.pos.tolist() for atom in heavy_atoms(site)]).reshape(-1, 3)
@@ -228,7 +228,7 @@ def _cut_close(
 def pymol_script(c: Check, cif: Path) -> str:
     """Loads the structure and the cropped target; crop in blue, hotspots in orange."""
     hot = [
-        f"(chain {chain_name(i)} and resi {number_text(r.number).replace('-', chr(92) + '-')})"
+        f"(chain {chain_name(i)} and resi {str(r.number).replace('-', chr(92) + '-')})"
         for i, chain in enumerate(c.target)
         for r in chain.residues
         if r.is_hotspot

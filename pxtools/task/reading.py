@@ -11,7 +11,7 @@ import yaml
 
 from pxtools.console import warn
 from pxtools.errors import InputError
-from pxtools.structure.residues import Number
+from pxtools.structure.residues import ResidueNumber
 from pxtools.task.types import ChainPick, Task
 
 MAX_TASK_BYTES = 10_000_000
@@ -226,12 +226,12 @@ def _crop(source: str, field: str, crop: Any) -> tuple[tuple[int, int], ...] | N
     return tuple(ranges)
 
 
-def _hotspots(source: str, field: str, hotspots: Any) -> tuple[Number, ...]:
+def _hotspots(source: str, field: str, hotspots: Any) -> tuple[ResidueNumber, ...]:
     values = [] if hotspots is None else hotspots if isinstance(hotspots, list) else [hotspots]
-    numbers: list[Number] = []
+    numbers: list[ResidueNumber] = []
     for text in (p for value in values for p in str(value).split(",")):
-        match = re.fullmatch(r"\s*(-?\d{1,6})([A-Za-z]?)\s*", text)
-        if not match:
-            raise InputError.of(source, field, "residue numbers such as 40, 99", text)
-        numbers.append((int(match[1]), match[2]))
+        try:
+            numbers.append(ResidueNumber.read(text))
+        except ValueError:
+            raise InputError.of(source, field, "residue numbers such as 40, 99", text) from None
     return tuple(dict.fromkeys(numbers))

@@ -6,7 +6,7 @@ import numpy as np
 from pxtools.console import warn
 from pxtools.errors import InputError
 from pxtools.structure.reading import Polymer, heavy_atoms, protein_chains, read_structure
-from pxtools.structure.residues import BACKBONE, Number, number_text, parent_of, residue_types
+from pxtools.structure.residues import BACKBONE, ResidueNumber, parent_of, residue_types
 from pxtools.structure.target import TargetChain, TargetResidue
 from pxtools.task.types import ChainPick, Task
 
@@ -50,7 +50,7 @@ def _pick(task: Task, pick: ChainPick, polymers: dict[str, Polymer]) -> TargetCh
     inside = [
         (site, seq)
         for site, seq in zip(polymer.sites, polymer.label_seq, strict=True)
-        if pick.keeps(polymer.number(site)[0])
+        if pick.keeps(polymer.number(site).number)
     ]
     hotspots = set(pick.hotspots)
     residues = []
@@ -67,11 +67,11 @@ def _pick(task: Task, pick: ChainPick, polymers: dict[str, Polymer]) -> TargetCh
 def _check_pick(
     task: Task, pick: ChainPick, where: str, polymer: Polymer, residues: list[TargetResidue]
 ) -> None:
-    have = [polymer.number(site)[0] for site in polymer.sites]
+    have = [polymer.number(site).number for site in polymer.sites]
     span = f"numbers {min(have)} to {max(have)}"
     if not residues:
         crop = ",".join(f"{a}-{b}" for a, b in pick.crop or ())
-        ends = polymer.labels_of((n, "") for pair in pick.crop or () for n in pair)
+        ends = polymer.labels_of(ResidueNumber(n) for pair in pick.crop or () for n in pair)
         raise InputError.of(
             task.source,
             f"{where}, crop",
@@ -86,7 +86,7 @@ def _check_pick(
                 task.source,
                 f"{where}, hotspot",
                 f"residues of the crop that are resolved (the chain has {span}{labels})",
-                number_text(number),
+                str(number),
             )
 
 
@@ -95,9 +95,9 @@ def _if_authors(labels: str) -> str:
     return f"; from author numbers to these: {labels}" if labels else ""
 
 
-def _parent_name(task: Task, where: str, site: gemmi.Residue, number: Number) -> str:
+def _parent_name(task: Task, where: str, site: gemmi.Residue, number: ResidueNumber) -> str:
     parent = parent_of(site.name)
-    label = f"{site.name} {number_text(number)}"
+    label = f"{site.name} {number}"
     if parent is None:
         raise InputError.of(
             task.structure, where, "amino acids, or modified ones with a known parent", label

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pxtools.structure.residues import Number
+from pxtools.structure.residues import ResidueNumber
 
 
 @dataclass(frozen=True)
@@ -12,7 +12,7 @@ class ChainPick:
 
     chain: str
     crop: tuple[tuple[int, int], ...] | None
-    hotspots: tuple[Number, ...]
+    hotspots: tuple[ResidueNumber, ...]
 
     def keeps(self, number: int) -> bool:
         return self.crop is None or any(low <= number <= high for low, high in self.crop)

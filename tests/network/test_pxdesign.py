@@ -10,7 +10,7 @@ from mlx.utils import tree_flatten
 from tiny_model import assert_close, needs_compiler, tiny_network
 
 from pxtools.network.config import Config
-from pxtools.network.pxdesign import PXDesignD, sanitize
+from pxtools.network.pxdesign import PXDesignD
 
 
 def test_embedder(tiny, features, recorded):
@@ -23,22 +23,22 @@ def test_embedder(tiny, features, recorded):
 def test_conditioning(tiny, features, recorded):
     model, condition = tiny
     conditioning = model.diffusion_module.diffusion_conditioning
-    s = conditioning.at_noise_level(condition.single, mx.array(recorded["act_sigma"], mx.float32))
+    s = conditioning.at_noise_level(condition.single, np.float32(recorded["act_sigma"]))
     for sample in recorded["act/s_single"]:
         assert_close(s, sample)
-    z = conditioning.pair(mx.array(recorded["z"]), features)
+    z = conditioning.pair(recorded["z"], features)
     assert_close(z, recorded["act/pair_z"])
 
 
 def test_atom_encoder(tiny, recorded):
     model, condition = tiny
     encoder = model.diffusion_module.atom_attention_encoder
-    pairs = encoder.project_pairs(mx.array(recorded["act/pair_z"]))
+    pairs = encoder.project_pairs(recorded["act/pair_z"])
     c, p, _ = encoder.condition(condition.atoms, pairs)
     assert_close(c, recorded["act/c_skip"])
     assert_close(p, recorded["act/p_skip"])
     sigma = float(recorded["act_sigma"])
-    r = mx.array(recorded["x_noisy@16"]) / np.sqrt(sigma**2 + 16**2)
+    r = recorded["x_noisy@16"] / np.sqrt(sigma**2 + 16**2)
     q = condition.c + encoder.linear_no_bias_r(r)
     a, q = encoder(q, condition.encoder, condition.atoms)
     assert_close(a, recorded["act/a_token"])
@@ -48,8 +48,8 @@ def test_atom_encoder(tiny, recorded):
 def test_token_transformer(tiny, recorded):
     model, condition = tiny
     module = model.diffusion_module
-    s = mx.array(recorded["act/s_single"][0])
-    a = mx.array(recorded["act/a_token"]) + module.linear_no_bias_s(module.layernorm_s(s))
+    s = recorded["act/s_single"][0]
+    a = recorded["act/a_token"] + module.linear_no_bias_s(module.layernorm_s(s))
     transformer = module.diffusion_transformer
     modulations = transformer.modulations(s)
     first = transformer.blocks[0](a, condition.pair_biases[0], modulations[0])
@@ -60,8 +60,8 @@ def test_token_transformer(tiny, recorded):
 
 def test_atom_decoder(tiny, recorded):
     model, condition = tiny
-    a = model.diffusion_module.layernorm_a(mx.array(recorded["act/transformer_out"]))
-    q = mx.array(recorded["act/q_skip"])
+    a = model.diffusion_module.layernorm_a(recorded["act/transformer_out"])
+    q = recorded["act/q_skip"]
     decoder = model.diffusion_module.atom_attention_decoder
     assert_close(decoder(a, q, condition.decoder, condition.atoms), recorded["act/r_update"])
 
@@ -91,8 +91,9 @@ def test_the_path_of_a_gpu(tiny, features, recorded, sigma, as_on_a_gpu):
 
 
 @needs_compiler
-def test_the_path_of_a_gpu_in_parts(tiny, recorded, as_on_a_gpu, monkeypatch):
-    model, condition = tiny
+def test_the_path_of_a_gpu_in_parts(tiny, features, recorded, as_on_a_gpu, monkeypatch):
+    model, _ = tiny
+    condition = model.condition(features, load("features/bpti.npz")["ref_pos"])
     monkeypatch.setattr(model, "samples_at_once", lambda condition: 1)
     x = mx.array(recorded["x_noisy@16"])
     assert len(x) > 1
@@ -129,7 +130,7 @@ def full():
         assert w.sum(dtype=np.float64) == pytest.approx(total, abs=1e-2), name
         weights[name] = mx.array(w)
     model = PXDesignD(Config())
-    model.load_weights(list(sanitize(weights).items()))
+    model.load_weights(list(PXDesignD.sanitize(weights).items()))
     return model
 
 

@@ -22,8 +22,8 @@ from pxtools.errors import DamagedError, InputError
 from pxtools.runs.chunk import pack_chunk, read_chunk, unpack_chunk
 from pxtools.runs.design_cif import cif_writer
 from pxtools.runs.folder import RunDir
-from pxtools.runs.inventory import done_samples, valid_chunks
-from pxtools.runs.record import read_run
+from pxtools.runs.inventory import inspect
+from pxtools.runs.record import RunJson
 from pxtools.runs.seal import DIGEST_BYTES, pack_array, seal
 
 
@@ -206,14 +206,20 @@ def test_success_only_when_every_cif_parses(reference, tmp_path):
 
 
 def test_a_sample_that_becomes_nan_is_reported_and_the_rest_kept(reference, tmp_path, capsys):
-    from pxtools.commands.sample import sample
     from pxtools.network.pxdesign import PXDesignD
+    from pxtools.sampling.presets import settings
+    from pxtools.sampling.runs import Sampled, SampleRequest, sample
+    from pxtools.task.reading import read_tasks
 
     words, folder = small_run(tmp_path, n=4, chunk=2, steps=5)
-    options = dict.fromkeys(["preset", "seeds", "device", "workers"])
-    options |= {"input_json_path": str(words[1]), "dump_dir": str(words[3]), "model": words[5]}
-    options |= {"seeds": "7", "quiet": True, "N_sample": 4, "N_step": 5, "dtype": "float32"}
-    options["sample_diffusion_chunk_size"] = 2
+    request = SampleRequest(
+        tasks=read_tasks(str(words[1])),
+        dump_dir=words[3],
+        settings=settings(None, N_sample=4, N_step=5, sample_diffusion_chunk_size=2),
+        seeds=[7],
+        model=words[5],
+        quiet=True,
+    )
     calls = []
     denoise = PXDesignD.denoise
 
@@ -226,13 +232,12 @@ def test_a_sample_that_becomes_nan_is_reported_and_the_rest_kept(reference, tmp_
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PXDesignD, "denoise", failing)
-        assert sample(finished=lambda path: None, **options) == 1
+        assert sample(request) == Sampled(failed=1, held_by_others=0)
     said = capsys.readouterr().err
     assert "sample 1: its coordinates became NaN or infinite at step 3" in said
-    record = read_run(RunDir(folder, "bpti"))
-    chunks = valid_chunks(RunDir(folder, "bpti"), record)
-    assert done_samples(RunDir(folder, "bpti"), chunks) == {0, 2, 3}
-    assert sample(finished=lambda path: None, **options) == 0  # the same command again
+    run_dir = RunDir(folder, "bpti")
+    assert inspect(run_dir, RunJson.read(run_dir).record).done == {0, 2, 3}
+    assert sample(request) == Sampled(failed=0, held_by_others=0)  # the same command again
     assert "[Chunk" not in said
 
 

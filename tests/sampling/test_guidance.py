@@ -10,16 +10,17 @@ from conftest import fixture_task
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pxtools.network.config import Config
+from pxtools.network.config import Help
 from pxtools.network.features import random_rotations
 from pxtools.network.weights import read_model
+from pxtools.runs.schedule import Schedule
 from pxtools.sampling.guidance import guide_of, handedness, known, pushed, without_clashes
+from pxtools.sampling.runs import run_record
 from pxtools.sampling.sampler import Draws, diffusion_step
-from pxtools.sampling.schedule import Schedule
 from pxtools.scoring.metrics import _too_close
 from pxtools.structure.geometry import distances
 from pxtools.structure.residues import vdw_radius
-from pxtools.task.design import prepare, run_record
+from pxtools.task.design import prepare
 from pxtools.task.reading import read_tasks
 from pxtools.task.target import read_target
 
@@ -139,7 +140,7 @@ def test_a_mirrored_target_is_told_from_the_right_one(bpti):
         assert (handedness(noisy, at), handedness(-noisy, at)) == (1, -1)
 
 
-def after_a_step(bpti, config: Config, level: float, x: np.ndarray) -> np.ndarray:
+def after_a_step(bpti, config: Help, level: float, x: np.ndarray) -> np.ndarray:
     """What a step at about `level` Å makes of a sample that the network would leave as it is."""
     atoms, target = bpti
     schedule, levels = Schedule(200), Schedule(200).levels()
@@ -153,35 +154,35 @@ def after_a_step(bpti, config: Config, level: float, x: np.ndarray) -> np.ndarra
 def test_a_mirrored_sample_is_turned_to_the_right_hand_in_time(bpti):
     x = docked(*bpti, 5.0)
     x -= x.mean(0)
-    asked = Config(mirror_check=True)
+    asked = Help(mirror_check=True)
     for level, sign in ((30, 1), (30, -1)):
         np.testing.assert_allclose(after_a_step(bpti, asked, level, sign * x), x, atol=1e-4)
     np.testing.assert_allclose(after_a_step(bpti, asked, 1, -x), -x, atol=1e-4)  # too late
-    other = Config(clash_guide=True)
+    other = Help(clash_guide=True)
     np.testing.assert_allclose(after_a_step(bpti, other, 30, -x), -x, atol=1e-4)
 
 
 def test_clashes_are_relieved_at_low_noise_where_a_model_asks_for_it(bpti):
     x = docked(*bpti, 2.0)
     x -= x.mean(0)
-    asked = Config(clash_guide=True)
+    asked = Help(clash_guide=True)
     target = len(x) - 4 * LENGTH - 1
     moved = after_a_step(bpti, asked, 1, x)
     assert np.abs(moved - x)[target:].max() > 0.2
     np.testing.assert_allclose(moved[:target], x[:target], atol=1e-4)
-    for config, level in ((asked, 30), (asked, 0.01), (Config(mirror_check=True), 1)):
+    for config, level in ((asked, 30), (asked, 0.01), (Help(mirror_check=True), 1)):
         np.testing.assert_allclose(after_a_step(bpti, config, level, x), x, atol=1e-4)
 
 
 def test_the_published_sampler_has_no_guide(bpti):
-    assert guide_of(Config(), *bpti) is None
+    assert guide_of(Help(), *bpti) is None
 
 
 def test_a_sample_that_became_infinite_is_left_to_be_reported(bpti):
     x = docked(*bpti, 2.0)
     x -= x.mean(0)
     broken = np.full_like(x, np.nan)
-    guide = guide_of(Config(mirror_check=True, clash_guide=True), *bpti)
+    guide = guide_of(Help(mirror_check=True, clash_guide=True), *bpti)
     both = mx.array(np.stack([broken, x]))
     for level in (1.0, 30.0):
         _, x0 = guide(both, both, level)
@@ -194,7 +195,7 @@ def test_the_side_chains_that_guide_a_run_are_part_of_what_identifies_it(task):
     xyz[design.whole_target.name == "CG"] += 1
     moved = replace(design, whole_target=replace(design.whole_target, xyz=xyz))
     digests = [
-        run_record(d, read_model("nano"), "float32", Schedule(), 1)["task"]["target_digest"]
+        run_record(d, read_model("nano"), "float32", Schedule(), 1).task.target_digest
         for d in (design, moved)
     ]
     assert digests[0] != digests[1]

@@ -6,8 +6,8 @@ import pytest
 from conftest import load
 from tiny_model import assert_close, needs_compiler, tiny_network
 
+from pxtools.runs.schedule import Schedule
 from pxtools.sampling.sampler import Draws, diffusion_step, draw, start_noise
-from pxtools.sampling.schedule import Schedule
 
 
 def test_noise_levels():

@@ -1,0 +1,151 @@
+"""How far runs are, from names and the heads of files: nothing large is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pxtools.errors import DamagedError, InputError
+from pxtools.runs.folder import RunDir, find_runs
+from pxtools.runs.lock import Lock
+from pxtools.runs.record import RunJson
+from pxtools.runs.state import StateHead
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A chunk begun and not finished, at the last step that is saved."""
+
+    samples: list[int]
+    head: StateHead | None  # None where the file does not tell
+    working: bool  # a process is at it
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "samples": [self.samples[0], self.samples[-1]],
+            "step": self.head.step if self.head else None,
+            "seconds_per_step": self.head.seconds_per_step if self.head else None,
+            "working": self.working,
+        }
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """How far one run (task and seed) is."""
+
+    run: RunDir
+    seed: int
+    model: str
+    n_step: int
+    total: int
+    done: int  # samples that a chunk or a CIF holds
+    chunks: int
+    cifs: int
+    begun: Sequence[Begun]
+    complete: bool  # all CIFs are there and were checked
+
+    @property
+    def working(self) -> bool:
+        return any(chunk.working for chunk in self.begun)
+
+    @property
+    def samples_per_hour(self) -> float | None:
+        """Of all chunks at work together; None where nothing tells."""
+        pace = self._sample_steps_per_second
+        return round(3600 * pace / self.n_step, 2) if pace else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        pace = self._sample_steps_per_second
+        made = sum(len(chunk.samples) * chunk.head.step for chunk in self.begun if chunk.head)
+        return round(((self.total - self.done) * self.n_step - made) / pace, 1) if pace else None
+
+    @property
+    def _sample_steps_per_second(self) -> float:
+        return sum(
+            len(chunk.samples) / chunk.head.seconds_per_step
+            for chunk in self.begun
+            if chunk.working and chunk.head and chunk.head.seconds_per_step
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """px-status --json's row."""
+        return {
+            "task": self.run.name,
+            "seed": self.seed,
+            "path": str(self.run.path),
+            "complete": self.complete,
+            "samples_done": self.done,
+            "samples_total": self.total,
+            "chunks": self.chunks,
+            "cifs": self.cifs,
+            "model": self.model,
+            "n_step": self.n_step,
+            "in_progress": [chunk.to_dict() for chunk in self.begun],
+            "samples_per_hour": self.samples_per_hour,
+            "seconds_left": self.seconds_left,
+            "working": self.working,
+        }
+
+
+@dataclass(frozen=True)
+class UnreadableRun:
+    """A run whose run.json tells nothing, and why."""
+
+    run: RunDir
+    error: str
+    complete: bool = False
+
+    @property
+    def seed(self) -> str:
+        return self.run.path.name.removeprefix("seed_")
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "task": self.run.name,
+            "seed": self.seed,
+            "path": str(self.run.path),
+            "complete": False,
+            "error": self.error,
+        }
+
+
+def status(folder: Path) -> list[RunProgress | UnreadableRun]:
+    """How far each run below a results folder is. Raises InputError if it is none."""
+    return [progress_of(run) for run in find_runs(folder)]
+
+
+def progress_of(run: RunDir) -> RunProgress | UnreadableRun:
+    """How far one run is."""
+    try:
+        asked = RunJson.read(run)
+    except (InputError, DamagedError) as error:
+        return UnreadableRun(run, str(error))
+    wanted = range(asked.n_sample)
+    cifs = run.cif_samples().intersection(wanted)
+    chunks = run.files("msgpack")
+    in_chunks = {sample for samples, _ in chunks for sample in samples}
+    return RunProgress(
+        run=run,
+        seed=asked.record.seed,
+        model=asked.record.model.name,
+        n_step=asked.record.schedule.N_step,
+        total=asked.n_sample,
+        done=len(cifs | in_chunks.intersection(wanted)),
+        chunks=len(chunks),
+        cifs=len(cifs),
+        begun=[
+            Begun(samples, StateHead.read(path), _is_claimed(run, samples))
+            for samples, path in run.files("state")
+        ],
+        complete=run.success.is_file() and len(cifs) == asked.n_sample,
+    )
+
+
+def _is_claimed(run: RunDir, samples: list[int]) -> bool:
+    try:
+        return Lock(run).is_claimed(samples)
+    except OSError:
+        return False  # a folder that cannot be written: nobody to ask

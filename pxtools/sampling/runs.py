@@ -1,0 +1,236 @@
+"""All tasks and seeds of a request: which samples are missing, and each chunk in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pxtools.console import Progress, already_complete, resuming, say, warn
+from pxtools.errors import InputError
+from pxtools.network import ops
+from pxtools.network.config import Help
+from pxtools.network.features import randomly_placed
+from pxtools.network.weights import ModelFile, load_network, read_model
+from pxtools.runs.folder import RunDir, consecutive, seeds_of
+from pxtools.runs.inventory import inspect, open_run
+from pxtools.runs.lock import Lock
+from pxtools.runs.record import ChainRecord, ModelRecord, RunRecord, TaskRecord
+from pxtools.runs.schedule import Schedule
+from pxtools.sampling.chunks import Job, Made, Piece, make_chunk
+from pxtools.sampling.guidance import guide_of
+from pxtools.sampling.presets import DEFAULT_SEED, Settings
+from pxtools.task.design import Design, prepare
+from pxtools.task.target import read_target
+from pxtools.task.types import Task
+
+if TYPE_CHECKING:
+    from pxtools.network.pxdesign import PXDesignD
+
+Finished = Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class SampleRequest:
+    """What px-sample is asked for; docs/python.md shows how to make one."""
+
+    tasks: Sequence[Task]
+    dump_dir: Path
+    settings: Settings
+    seeds: Sequence[int] | None = None  # None: those begun, else DEFAULT_SEED
+    model: str | None = None  # a name, a folder or a .safetensors file
+    dtype: str = "float32"  # of the network's products
+    device: str | None = None  # cpu or gpu; None: a GPU where MLX has one
+    workers: int | None = None  # samples computed at once on the CPU; None: its cores
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What became of a request: samples that are not finite, and those that others have claimed."""
+
+    failed: int
+    held_by_others: int
+
+
+def sample(request: SampleRequest, finished: Finished = lambda path: None) -> Sampled:
+    """Generate what is missing of a request; `finished` gets each chunk file, old ones first.
+
+    Raises InputError, before anything is written, where the request cannot be met.
+    """
+    model = read_model(request.model)
+    choose_device(request.device, request.workers)
+    _name_model(model, request.model)
+    if request.dtype != "float32" and ops.on_cpu():
+        warn(
+            f"--dtype {request.dtype} saves time on a GPU only; on a CPU it is slower than float32"
+        )
+    opened = list(_opened(request, model))
+    network = cache(lambda: load_network(model, request.dtype))  # only if something is missing
+    parts = [_sample_run(one, network, request, finished) for one in opened]
+    return Sampled(sum(part.failed for part in parts), sum(part.held_by_others for part in parts))
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A run's directory, checked against what is asked for."""
+
+    run: RunDir
+    record: RunRecord
+    design: Design
+    help: Help
+
+
+def _opened(request: SampleRequest, model: ModelFile) -> Iterator[Opened]:
+    """The run of each task and seed, once all tasks are known to be sound."""
+    designs = [prepare(task, read_target(task), model) for task in request.tasks]
+    for design in designs:
+        name = design.task.name
+        for seed in request.seeds or seeds_of(request.dump_dir, name) or [DEFAULT_SEED]:
+            run = RunDir.of(request.dump_dir, name, seed)
+            schedule = request.settings.schedule
+            record = run_record(design, model, request.dtype, schedule, seed)
+            open_run(run, record, request.settings.N_sample)
+            yield Opened(run, record, design, model.help)
+
+
+def run_record(
+    design: Design, model: ModelFile, dtype: str, schedule: Schedule, seed: int
+) -> RunRecord:
+    """What run.json and every chunk say of a run: all that decides its designs."""
+    task = design.task
+    return RunRecord(
+        TaskRecord(
+            name=task.name,
+            binder_length=task.binder_length,
+            chains={pick.chain: ChainRecord(pick.crop_text, pick.hotspots) for pick in task.chains},
+            structure=task.structure.name,
+            target_digest=design.features.digest(design.whole_target),
+        ),
+        ModelRecord(model.name, model.digest, dtype),
+        schedule,
+        seed,
+    )
+
+
+def _sample_run(
+    opened: Opened, network: Callable[[], PXDesignD], request: SampleRequest, finished: Finished
+) -> Sampled:
+    """Generate what a run lacks."""
+    run, record = opened.run, opened.record
+    n_sample, chunk_size = request.settings.N_sample, request.settings.sample_diffusion_chunk_size
+    progress = Progress(n_sample, chunk_size, request.quiet)
+    held = inspect(run, record).set_damaged_aside()
+    for path in held.chunks:
+        finished(path)
+    _drop_states_of(run, held.done)
+    existing = len(held.done.intersection(range(n_sample)))
+    if existing == n_sample:
+        progress.say(already_complete(run.name, n_sample))
+        return Sampled(0, 0)
+    if existing:
+        progress.say(resuming(run.name, existing))
+    progress.start()
+    begun = [samples for samples, _ in run.files("state")]
+    pieces = plan(held.done, begun, n_sample, chunk_size)
+    failed, unclaimed = 0, set[int]()
+    for piece, made in _made(_job(opened, network()), pieces, progress):
+        if made is None:
+            unclaimed.update(piece.samples)
+            continue
+        failed += made.failed
+        if made.path:
+            finished(made.path)
+    if unclaimed:  # the other process may have finished them by now
+        unclaimed -= inspect(run, record).set_damaged_aside().done
+    if unclaimed:
+        left = f"{len(unclaimed)} samples of {run.name}"
+        say(f"Nothing left to claim: {left} are with another process")
+    return Sampled(failed, len(unclaimed))
+
+
+def _drop_states_of(run: RunDir, done: set[int]) -> None:
+    """Remove the states of samples that are there: nothing to go on with."""
+    for samples, state in run.files("state"):
+        if done.intersection(samples):
+            state.unlink(missing_ok=True)
+
+
+def plan(done: set[int], begun: Sequence[list[int]], n_sample: int, chunk_size: int) -> list[Piece]:
+    """The chunks to make: those begun, as they were begun, and the gaps of a grid of chunks."""
+    missing = set(range(n_sample)) - done
+    going_on = [samples for samples in begun if missing.issuperset(samples)]
+    missing = missing.difference(*going_on)
+    cells = [range(a, min(a + chunk_size, n_sample)) for a in range(0, n_sample, chunk_size)]
+    gaps = [gap for cell in cells for gap in consecutive([i for i in cell if i in missing])]
+    complete = [list(cell) for cell in cells if done.issuperset(cell)]
+    ordered = sorted([*going_on, *gaps, *complete])
+    return [
+        Piece(samples, number, len(ordered))
+        for number, samples in enumerate(ordered, 1)
+        if not done.issuperset(samples)
+    ]
+
+
+def _job(opened: Opened, network: PXDesignD) -> Job:
+    features = opened.design.features
+    ref_pos = randomly_placed(features.ref_pos, features.atom_to_token, opened.record.seed)
+    condition = network.condition(features, ref_pos)
+    return Job(
+        opened.run,
+        opened.record,
+        opened.design,
+        lambda x, sigma: network.denoise(x, sigma, condition),
+        guide_of(opened.help, features.atoms, opened.design.deposited),
+    )
+
+
+def _made(
+    job: Job, pieces: Sequence[Piece], progress: Progress
+) -> Iterator[tuple[Piece, Made | None]]:
+    """Each piece with what became of it: None where another process has claimed it."""
+    lock = Lock(job.run)
+    for piece in pieces:
+        if not lock.claim(piece.samples):
+            yield piece, None
+            continue
+        try:
+            if _is_still_missing(job, piece):
+                yield piece, make_chunk(job, piece, progress)
+        finally:
+            lock.release(piece.samples)
+
+
+def _is_still_missing(job: Job, piece: Piece) -> bool:
+    """False if another process has made the chunk since it was planned."""
+    wanted = set(piece.samples)
+    if not any(wanted.intersection(held) for held, _ in job.run.files("msgpack")):
+        return True
+    return bool(wanted - inspect(job.run, job.record).set_damaged_aside().done)
+
+
+def choose_device(device: str | None, workers: int | None) -> None:
+    """Have MLX work on `device`, the CPU on `workers` samples at once. Raises InputError."""
+    import mlx.core as mx
+
+    if device == "gpu" and not mx.is_available(mx.Device(mx.gpu)):
+        raise InputError.of("--device", "device", "cpu (MLX has no GPU here)", device)
+    if device is not None:
+        mx.set_default_device(mx.Device(mx.cpu if device == "cpu" else mx.gpu))
+    if workers is not None:
+        if not 1 <= workers <= ops.MAX_WORKERS:
+            raise InputError.of("--workers", "number", f"1 to {ops.MAX_WORKERS}", workers)
+        ops.set_workers(workers)
+
+
+def _name_model(model: ModelFile, asked: str | None) -> None:
+    if model.is_demonstration:
+        why = "" if asked else " (the released one is not installed, see README)"
+        warn(
+            f"Using the embedded demonstration model '{model.name}'{why}: it is small, sees the "
+            "target's backbone only, and its designs are not for the laboratory"
+        )
+    else:
+        say(f"Model {model.name} ({model.path}, sha256 {model.digest[:12]})")
