@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -29,8 +29,10 @@ N_NAME_CHARS = 4 * 64
 GPU_ACTIVATION_BYTES = 4_000_000_000
 PAIR_ROWS = 32  # of the pair representation at once: it is the largest tensor by far
 ALL_ROWS = slice(None)
-Modulation = tuple[A, ...]
-BlockModulation = tuple[Modulation[A], Modulation[A]]  # of the attention, of the transition
+ScaleShift = tuple[A, A]
+AttentionModulation = tuple[ScaleShift[A], A, ScaleShift[A] | None]  # its gate, the keys' own
+TransitionModulation = tuple[ScaleShift[A], A]
+BlockModulation = tuple[AttentionModulation[A], TransitionModulation[A]]
 W = TypeVar("W")
 
 
@@ -60,11 +62,11 @@ class AdaptiveLayerNorm(nn.Module):
         self.linear_s = linear(c_s, c_a, bias=True)
         self.linear_nobias_s = linear(c_s, c_a)
 
-    def modulation(self, s: A) -> Modulation[A]:
+    def modulation(self, s: A) -> ScaleShift[A]:
         s = self.layernorm_s(s)
         return ops.sigmoid_(self.linear_s(s)), self.linear_nobias_s(s)
 
-    def __call__(self, a: A, modulation: Modulation[A]) -> A:
+    def __call__(self, a: A, modulation: ScaleShift[A]) -> A:
         scale, shift = modulation
         a = ops.layer_norm(a)
         a *= scale
@@ -123,18 +125,18 @@ class AttentionPairBias(nn.Module):
         weights = (self.linear_nobias_z.weight, self.layernorm_z.weight)
         projection, norm = (ops.parameter(w, z) for w in weights)
         bias = (z @ (projection * norm).T).transpose(0, 3, 1, 2)
-        if isinstance(bias, mx.array):
-            return mx.contiguous(bias.astype(self.attention.linear_q.weight.dtype))
-        return np.ascontiguousarray(bias)
+        return ops.contiguous(bias, self.attention.linear_q.weight.dtype)
 
-    def modulation(self, s: A) -> Modulation[A]:
-        kv = self.layernorm_kv.modulation(s) if "layernorm_kv" in self else ()
-        return (*self.layernorm_a.modulation(s), ops.sigmoid_(self.linear_a_last(s)), *kv)
+    def modulation(self, s: A) -> AttentionModulation[A]:
+        kv = self.layernorm_kv.modulation(s) if "layernorm_kv" in self else None
+        return self.layernorm_a.modulation(s), ops.sigmoid_(self.linear_a_last(s)), kv
 
-    def __call__(self, a: A, bias: A, modulation: Modulation[A], windows: Windows | None) -> A:
-        scale, shift, gate, *kv = modulation
-        x = self.layernorm_a(a, (scale, shift))
-        x_kv = self.layernorm_kv(x, tuple(kv)) if kv else x
+    def __call__(
+        self, a: A, bias: A, modulation: AttentionModulation[A], windows: Windows | None
+    ) -> A:
+        own, gate, kv = modulation
+        x = self.layernorm_a(a, own)
+        x_kv = self.layernorm_kv(x, kv) if kv else x
         return self.attention(x, x_kv, bias, windows) * gate
 
 
@@ -149,12 +151,12 @@ class ConditionedTransition(nn.Module):
         self.linear_nobias_b = linear(factor * c_a, c_a)
         self.linear_s = linear(c_s, c_a, bias=True)
 
-    def modulation(self, s: A) -> Modulation[A]:
-        return (*self.adaln.modulation(s), ops.sigmoid_(self.linear_s(s)))
+    def modulation(self, s: A) -> TransitionModulation[A]:
+        return self.adaln.modulation(s), ops.sigmoid_(self.linear_s(s))
 
-    def __call__(self, a: A, modulation: Modulation[A]) -> A:
-        scale, shift, gate = modulation
-        x = self.adaln(a, (scale, shift))
+    def __call__(self, a: A, modulation: TransitionModulation[A]) -> A:
+        own, gate = modulation
+        x = self.adaln(a, own)
         wide = ops.silu_(self.linear_nobias_a1(x))
         wide *= self.linear_nobias_a2(x)
         return self.linear_nobias_b(wide) * gate
@@ -453,7 +455,7 @@ class TemplateEmbedder(nn.Module):
         super().__init__()
         self.embedder = nn.Embedding(config.no_templ_bins + 1, config.c_z)
 
-    def __call__(self, features: Features, rows: slice = ALL_ROWS) -> A:
+    def __call__(self, features: Features, rows: slice = ALL_ROWS) -> Any:
         bins = ops.array(features.template_mask[rows] * (1 + features.template[rows]))
         return ops.namespace(bins).take(ops.parameter(self.embedder.weight, bins), bins, axis=0)
 
@@ -476,7 +478,7 @@ class RelativePositionEncoding(nn.Module):
         super().__init__()
         self.linear_no_bias = linear(4 * self.R_MAX + 4 + 1 + 2 * self.S_MAX + 2, c_z)
 
-    def __call__(self, features: Features, rows: slice = ALL_ROWS) -> A:
+    def __call__(self, features: Features, rows: slice = ALL_ROWS) -> Any:
         """The sum of four looked-up columns is the product with the concatenated one-hots."""
         r, s = self.R_MAX, self.S_MAX
         same_chain = pairwise_equal(features.asym_id, rows)
@@ -651,7 +653,7 @@ class PXDesignD(nn.Module):
         mx.eval(condition[:-1])
         return condition
 
-    def _pairs(self, features: Features) -> tuple[list[A], A]:
+    def _pairs(self, features: Features) -> tuple[list[Any], Any]:
         """What the network keeps of the pair representation, made a few rows at a time.
 
         The biases of the token transformer's blocks (1, heads, T, T), and the pairs as the atom
@@ -659,7 +661,7 @@ class PXDesignD(nn.Module):
         """
         module = self.diffusion_module
 
-        def some(start: int) -> tuple[list[A], A]:
+        def some(start: int) -> tuple[list[Any], Any]:
             rows = slice(start, start + PAIR_ROWS)
             z = self.design_condition_embedder.condition_template_embedder(features, rows)
             z = module.diffusion_conditioning.pair(z, features, rows)
@@ -715,7 +717,7 @@ class PXDesignD(nn.Module):
         """
         for module in self.diffusion_module.modules():
             if isinstance(module, Attention):
-                reduced = [module]
+                reduced: list[nn.Module] = [module]
             elif isinstance(module, ConditionedTransition):
                 reduced = [module.linear_nobias_a1, module.linear_nobias_a2, module.linear_nobias_b]
             else:
