@@ -12,6 +12,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -29,12 +30,13 @@ from pxtools.runs.folder import RunDir
 from pxtools.runs.record import RunJson
 from pxtools.runs.schedule import Schedule
 from pxtools.runs.seal import seal
+from pxtools.runs.tables import as_csv
 from pxtools.sampling.runs import run_record
+from pxtools.scoring.columns import Scores
 from pxtools.scoring.complex import read_complex
 from pxtools.scoring.metrics import score
 from pxtools.scoring.ranking import best_first
-from pxtools.scoring.summary import as_csv, in_words
-from pxtools.scoring.summary import read_rows as read_rows_of
+from pxtools.scoring.summary import in_words, summary
 from pxtools.task.design import prepare
 from pxtools.task.reading import read_tasks
 from pxtools.task.target import read_target
@@ -142,9 +144,10 @@ def read_chunk_bytes(data: bytes) -> None:
 
 
 def summary_text() -> bytes:
-    row = score(read_complex("x", complex_text()))
-    rows = [{"design": f"x_sample_{i}", **row, "rank": i, "run": "r"} for i in range(1, 4)]
-    return as_csv(rows).encode()
+    row = score(read_complex("x", complex_text()), run="r")
+    return as_csv(
+        Scores, [replace(row, design=f"x_sample_{i}", rank=i) for i in range(1, 4)]
+    ).encode()
 
 
 def complex_text() -> bytes:
@@ -169,7 +172,7 @@ def kinds(folder: Path) -> dict[str, tuple[bytes, Callable[[bytes], None]]]:
 
     def read_rows(data: bytes) -> None:
         (folder / "summary.csv").write_bytes(data)
-        rows = read_rows_of(run, "r")
+        rows = summary(run).read(lambda row: row.run == "r")
         in_words("x", sorted(rows.values(), key=best_first), 5)
 
     def read_weights(data: bytes) -> None:

@@ -76,13 +76,13 @@ def main():
         rows.append(score(as_complex(xyz.astype(np.float64), *rest)))
     print(f"{len(rows)} natural complexes\n")
     print("| column | mean | median | 95 % are under |\n|---|---|---|---|")
-    values = {name: [row[name] for row in rows] for name in COLUMNS}
-    values["rg / rg_expected"] = [row["rg"] / row["rg_expected"] for row in rows]
+    values = {name: [getattr(row, name) for row in rows] for name in COLUMNS}
+    values["rg / rg_expected"] = [row.rg / row.rg_expected for row in rows]
     for name, v in values.items():
         print(f"| {name} | {np.mean(v):.4f} | {np.median(v):.4f} | {np.percentile(v, 95):.4f} |")
     print("\n| check | complexes that fail it |\n|---|---|")
     for name in CHECKS:
-        failed = np.mean([name in row["failed"].split() for row in rows])
+        failed = np.mean([name in row.failures for row in rows])
         print(f"| {name} | {100 * failed:.1f} % |")
     if args.chains:
         share, n = agreement(args.chains)

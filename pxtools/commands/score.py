@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from argh import arg
 
@@ -14,6 +14,7 @@ from pxtools.errors import InputError
 
 if TYPE_CHECKING:
     from pxtools.runs.folder import RunDir
+    from pxtools.scoring.columns import Scores
 
 
 @arg("paths", nargs="*", help="results folders, chunk or structure files; none: paths from stdin")
@@ -27,29 +28,29 @@ def px_score(*paths: str, json: bool = False, top: int = 5, quiet: bool = False)
     summary of the run goes to stdout. Structures that belong to no run (the last chain is the
     binder) are printed as CSV.
     """
-    from pxtools.scoring.ranking import best_first, rank
-    from pxtools.scoring.summary import as_csv, in_words, score_file, summary_csv, update
+    from pxtools.runs.tables import as_csv
+    from pxtools.scoring.columns import Scores
+    from pxtools.scoring.ranking import ranked
+    from pxtools.scoring.summary import in_words, score_file, summary, update
 
     if top < 0:
         raise InputError.of("--top", "number", "0 or more", top)
     otherwise = "give results folders, chunk or structure files, or pipe their paths in"
     given = map(Path, paths) if paths else cli.paths_from_stdin(otherwise)
     runs, files = _sorted_out(given)
-    everything: list[dict[str, Any]] = []
+    everything: list[Scores] = []
     for run, samples in runs.items():
         rows = update(run, samples, quiet)
         everything += rows
         if not json:
             print(in_words(f"{run.name} {run.path.name}", rows, top), flush=True)
         if rows and not quiet:
-            say(f"✓ Scored {run.name}: {summary_csv(run)}")
-    rows = [row for path in files for row in score_file(path)]
-    rank(rows, {})
-    rows.sort(key=best_first)
+            say(f"✓ Scored {run.name}: {summary(run).path}")
+    rows = ranked((row for path in files for row in score_file(path)), {})
     if json:
         print(_as_json(everything + rows))
     elif rows:
-        print(as_csv(rows), end="")
+        print(as_csv(Scores, rows), end="")
 
 
 def _sorted_out(paths: Iterable[Path]) -> tuple[dict[RunDir, set[int] | None], list[Path]]:
@@ -80,10 +81,11 @@ def _samples_in(run: RunDir, path: Path) -> set[int]:
     return set(in_chunks.get(path.name, []))
 
 
-def _as_json(rows: list[dict[str, Any]]) -> str:
+def _as_json(rows: list[Scores]) -> str:
     import json
+    from dataclasses import asdict
 
-    return json.dumps(rows, indent=2)
+    return json.dumps([asdict(row) for row in rows], indent=2)
 
 
 def main() -> None:

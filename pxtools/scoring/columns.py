@@ -1,35 +1,96 @@
 """The columns of summary.csv, and the checks that a sound design passes."""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
-Row = dict[str, Any]
+from pxtools.runs.tables import column
 
-COLUMNS = (
-    *("design", "rank", "cluster", "failed", "binder_length", "target_residues"),
-    *("bonds_off", "angles_off", "ca_steps_off", "chirality_off"),
-    *(
-        "clashes_inside",
-        "clashes_target",
-        "clashes_sidechain",
-        "rg",
-        "rg_expected",
-        "helix",
-        "strand",
-        "loop",
-    ),
-    *("contacts", "hotspots_contacted", "target_rmsd"),
-)
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """A design's row; docs/scores.md is made from this list."""
+
+    design: str = column("the CIF's name")
+    rank: int | None = column(
+        "place in the order below, best first", empty="until the run's designs are scored"
+    )
+    cluster: int | None = column(
+        "designs within 2 Å of CA RMSD of a better one, binders superposed, share its number",
+        empty="for files of others",
+    )
+    failed: str = column("the checks below that the design does not pass")
+    binder_length: int = column("of the binder, those with a complete backbone", "residues")
+    target_residues: int = column("of the target, those with a complete backbone", "residues")
+    bonds_off: float = column(
+        "of N-CA, CA-C, C-O and C-N bonds more than 4 standard deviations from the mean of "
+        "Engh & Huber 2001 (8 to 10 hundredths of an Å)",
+        "fraction",
+    )
+    angles_off: float = column("of backbone bond angles, the same way (6 to 11°)", "fraction")
+    ca_steps_off: float = column(
+        "of CA-CA steps that are neither 3.8 Å (trans) nor 2.94 Å (cis), ± 0.2", "fraction"
+    )
+    chirality_off: float = column(
+        "of residues with CB on the wrong side, or in a helix that winds to the left; designs "
+        "have no CB, their helices show their hand",
+        "fraction",
+    )
+    clashes_inside: int = column(
+        "of binder backbone atoms two or more residues apart whose van der Waals spheres "
+        "(Bondi 1964) overlap by more than 0.8 Å",
+        "pairs",
+    )
+    clashes_target: int = column(
+        "of a binder backbone atom and a target backbone or CB atom, the same way", "pairs"
+    )
+    clashes_sidechain: int = column(
+        "of a binder backbone atom and the rest of a target side chain, which may take another "
+        "rotamer; no check uses it",
+        "pairs",
+    )
+    rg: float = column("radius of gyration of the binder's CA atoms", "Å")
+    rg_expected: float = column("2.2 n^0.38, of globular chains (Skolnick et al. 1997)", "Å")
+    helix: float = column(
+        "of the binder's residues in an alpha, 3-10 or pi helix, from backbone hydrogen bonds "
+        "within the whole complex (Kabsch & Sander 1983)",
+        "fraction",
+    )
+    strand: float = column("of those in a bridge or ladder, the same way", "fraction")
+    loop: float = column("of those in neither", "fraction")
+    contacts: int = column(
+        "of a binder and a target residue with CB atoms (ideal ones where there are none) "
+        "under 8 Å",
+        "pairs",
+    )
+    hotspots_contacted: float | None = column(
+        "of the task's hotspots that are in such a contact", "fraction", empty="without hotspots"
+    )
+    target_rmsd: float | None = column(
+        "CA RMSD of the sampled target to the input, superposed", "Å", empty="for files of others"
+    )
+    run: str = column(
+        "which run the row is of: rows of another run in the same folder are not taken"
+    )
+
+    def __post_init__(self) -> None:
+        if self.rg_expected <= 0:
+            raise ValueError("rg_expected")
+
+    @property
+    def failures(self) -> list[str]:
+        return self.failed.split()
+
+
 # what a sound design passes; the column `failed` names those it does not
-CHECKS: dict[str, Callable[[Row], bool]] = {
-    "bonds": lambda r: r["bonds_off"] <= 0.02,
-    "angles": lambda r: r["angles_off"] <= 0.05,
-    "ca_steps": lambda r: r["ca_steps_off"] <= 0.02,
-    "chirality": lambda r: r["chirality_off"] == 0,
-    "clashes": lambda r: r["clashes_inside"] + r["clashes_target"] == 0,
-    "rg": lambda r: abs(r["rg"] / r["rg_expected"] - 1) <= 0.25,
-    "structure": lambda r: r["helix"] + r["strand"] >= 0.5,
-    "contacts": lambda r: r["contacts"] >= 10,
-    "hotspots": lambda r: r["hotspots_contacted"] is None or r["hotspots_contacted"] > 0,
-    "target": lambda r: r["target_rmsd"] is None or r["target_rmsd"] <= 1.0,
+CHECKS: dict[str, Callable[[Scores], bool]] = {
+    "bonds": lambda r: r.bonds_off <= 0.02,
+    "angles": lambda r: r.angles_off <= 0.05,
+    "ca_steps": lambda r: r.ca_steps_off <= 0.02,
+    "chirality": lambda r: r.chirality_off == 0,
+    "clashes": lambda r: r.clashes_inside + r.clashes_target == 0,
+    "rg": lambda r: abs(r.rg / r.rg_expected - 1) <= 0.25,
+    "structure": lambda r: r.helix + r.strand >= 0.5,
+    "contacts": lambda r: r.contacts >= 10,
+    "hotspots": lambda r: r.hotspots_contacted is None or r.hotspots_contacted > 0,
+    "target": lambda r: r.target_rmsd is None or r.target_rmsd <= 1.0,
 }

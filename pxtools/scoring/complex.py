@@ -51,7 +51,7 @@ class Complex:
 
     @property
     def binder_ca(self) -> np.ndarray:
-        return self.xyz[self.binder, 1]
+        return np.asarray(self.xyz[self.binder, 1])
 
 
 def read_complex(name: str, text: bytes) -> Complex:

@@ -4,11 +4,13 @@ A design is scored as its CIF shows it, a natural complex in the same way: the l
 is the binder, the others are the target. docs/scores.md explains every column.
 """
 
-from typing import Any
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
-from pxtools.scoring.columns import CHECKS, Row
+from pxtools.runs.tables import columns_of, unfilled
+from pxtools.scoring.columns import CHECKS, Scores
 from pxtools.scoring.complex import Complex
 from pxtools.structure import backbone
 from pxtools.structure.geometry import distances, squared_distances
@@ -18,37 +20,116 @@ CONTACT = 8.0  # Å between CB atoms
 OVERLAP = 0.8  # Å that van der Waals spheres may overlap: 95 % of natural complexes do not reach it
 
 
-def score(c: Complex) -> Row:
+def score(c: Complex, design: str = "", run: str = "") -> Scores:
     """Every metric of one design; `rank` and `cluster` need the others and stay None."""
-    xyz, linked = c.xyz[c.binder], c.linked[c.binder]
-    fold = backbone.secondary_structure(c.xyz, c.linked, ~c.proline)
-    fractions = {
-        name: _mean(fold[c.binder] == letter)
-        for name, letter in (("helix", backbone.HELIX), ("strand", backbone.STRAND))
-    }
-    near = distances(c.cb[~c.binder], c.cb[c.binder]) < CONTACT
-    hot = c.hotspots[~c.binder]
-    with_target = _clashes_with(xyz, c.target_atoms, c.target_radii)
-    row = {
-        "binder_length": int(c.binder.sum()),
-        "target_residues": int((~c.binder).sum()),
-        "bonds_off": _mean(backbone.bonds_off(xyz, linked)),
-        "angles_off": _mean(backbone.angles_off(xyz, linked)),
-        "ca_steps_off": _mean(backbone.ca_steps_off(xyz, linked)),
-        "chirality_off": _mean(_wrong_hand(c, fold)[c.binder]),
-        "clashes_inside": _clashes_inside(xyz),
-        "clashes_target": int(with_target[c.target_rigid].sum()),
-        "clashes_sidechain": int(with_target[~c.target_rigid].sum()),
-        "rg": round(backbone.radius_of_gyration(xyz[:, 1]), 2),
-        "rg_expected": round(backbone.expected_radius(len(xyz)), 2),
-        **fractions,
-        "loop": round(1 - sum(fractions.values()), 4),
-        "contacts": int(near.sum()),
-        "hotspots_contacted": _mean(near[hot].any(1)) if hot.any() else None,
-        "target_rmsd": c.target_rmsd,
-    }
-    failed = " ".join(name for name, passes in CHECKS.items() if not passes(row))
-    return {"rank": None, "cluster": None, "failed": failed, **row}
+    measures = Measures(c)
+    measured = {name: getattr(measures, name) for name in MEASURED}
+    return judged(Scores(design=design, run=run, failed="", **measured))
+
+
+def filled_in(row: Scores, c: Complex) -> Scores:
+    """A row of an older table with the columns it lacks measured; the others stay as they are."""
+    measures = Measures(c)
+    return replace(row, **{name: getattr(measures, name) for name in unfilled(row)})
+
+
+def judged(row: Scores) -> Scores:
+    """The row with the checks that it fails."""
+    return replace(row, failed=" ".join(n for n, passes in CHECKS.items() if not passes(row)))
+
+
+class Measures:
+    """A property a column of summary.csv, each computed when it is asked for."""
+
+    def __init__(self, c: Complex):
+        self.c = c
+        self.xyz, self.linked = c.xyz[c.binder], c.linked[c.binder]
+
+    @cached_property
+    def _fold(self) -> np.ndarray:
+        return backbone.secondary_structure(self.c.xyz, self.c.linked, ~self.c.proline)
+
+    @cached_property
+    def _near(self) -> np.ndarray:
+        """(target residues, binder residues) which are in contact."""
+        c = self.c
+        return np.asarray(distances(c.cb[~c.binder], c.cb[c.binder]) < CONTACT)
+
+    @cached_property
+    def _clashes_with_target(self) -> np.ndarray:
+        return _clashes_with(self.xyz, self.c.target_atoms, self.c.target_radii)
+
+    @property
+    def binder_length(self) -> int:
+        return len(self.xyz)
+
+    @property
+    def target_residues(self) -> int:
+        return len(self.c.xyz) - len(self.xyz)
+
+    @property
+    def bonds_off(self) -> float:
+        return _mean(backbone.bonds_off(self.xyz, self.linked))
+
+    @property
+    def angles_off(self) -> float:
+        return _mean(backbone.angles_off(self.xyz, self.linked))
+
+    @property
+    def ca_steps_off(self) -> float:
+        return _mean(backbone.ca_steps_off(self.xyz, self.linked))
+
+    @property
+    def chirality_off(self) -> float:
+        return _mean(_wrong_hand(self.c, self._fold)[self.c.binder])
+
+    @property
+    def clashes_inside(self) -> int:
+        return _clashes_inside(self.xyz)
+
+    @property
+    def clashes_target(self) -> int:
+        return int(self._clashes_with_target[self.c.target_rigid].sum())
+
+    @property
+    def clashes_sidechain(self) -> int:
+        return int(self._clashes_with_target[~self.c.target_rigid].sum())
+
+    @property
+    def rg(self) -> float:
+        return round(backbone.radius_of_gyration(self.xyz[:, 1]), 2)
+
+    @property
+    def rg_expected(self) -> float:
+        return round(backbone.expected_radius(len(self.xyz)), 2)
+
+    @property
+    def helix(self) -> float:
+        return _mean(self._fold[self.c.binder] == backbone.HELIX)
+
+    @property
+    def strand(self) -> float:
+        return _mean(self._fold[self.c.binder] == backbone.STRAND)
+
+    @property
+    def loop(self) -> float:
+        return round(1 - self.helix - self.strand, 4)
+
+    @property
+    def contacts(self) -> int:
+        return int(self._near.sum())
+
+    @property
+    def hotspots_contacted(self) -> float | None:
+        hot = self.c.hotspots[~self.c.binder]
+        return _mean(self._near[hot].any(1)) if hot.any() else None
+
+    @property
+    def target_rmsd(self) -> float | None:
+        return self.c.target_rmsd
+
+
+MEASURED = tuple(c.name for c in columns_of(Scores) if hasattr(Measures, c.name))
 
 
 def _mean(values: np.ndarray) -> float:
@@ -65,7 +146,7 @@ def _wrong_hand(c: Complex, fold: np.ndarray) -> np.ndarray:
     for i in range(1, 4):
         whole[:-i] &= in_helix[i:]
         whole[len(whole) - i :] = False
-    return mirrored | (turns & whole)
+    return np.asarray(mirrored | (turns & whole))
 
 
 def _clashes_inside(xyz: np.ndarray) -> int:
@@ -79,13 +160,16 @@ def _clashes_inside(xyz: np.ndarray) -> int:
 
 def _clashes_with(xyz: np.ndarray, others: np.ndarray, radii: np.ndarray) -> np.ndarray:
     """(m,) how many backbone atoms each of another chain's heavy atoms is too close to."""
-    return _too_close(xyz.reshape(-1, 3), _backbone_radii(len(xyz)), others, radii).sum(0)
+    close = _too_close(xyz.reshape(-1, 3), _backbone_radii(len(xyz)), others, radii)
+    return np.asarray(close.sum(0))
 
 
 def _backbone_radii(n: int) -> np.ndarray:
     return np.tile([RADII[name[0]] for name in BACKBONE], n)
 
 
-def _too_close(a: np.ndarray, a_radii: np.ndarray, b: np.ndarray, b_radii: np.ndarray) -> Any:
+def _too_close(
+    a: np.ndarray, a_radii: np.ndarray, b: np.ndarray, b_radii: np.ndarray
+) -> np.ndarray:
     limit = a_radii[:, None] + b_radii[None] - OVERLAP
-    return squared_distances(a, b) < limit**2
+    return np.asarray(squared_distances(a, b) < limit**2)

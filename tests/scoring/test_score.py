@@ -20,11 +20,12 @@ from processes import command, environment, run, small_run
 from pxtools.network.features import random_rotations
 from pxtools.runs.chunk import read_chunk
 from pxtools.runs.folder import RunDir
-from pxtools.scoring.columns import CHECKS, COLUMNS
+from pxtools.runs.tables import as_markdown, columns_of
+from pxtools.scoring.columns import CHECKS, Scores
 from pxtools.scoring.complex import Complex, _residues, read_complex
-from pxtools.scoring.metrics import score
-from pxtools.scoring.ranking import CLUSTER_RMSD, best_first, rank
-from pxtools.scoring.summary import FIELDS, chunk_texts
+from pxtools.scoring.metrics import MEASURED, score
+from pxtools.scoring.ranking import CLUSTER_RMSD, best_first, ranked
+from pxtools.scoring.summary import chunk_texts
 from pxtools.structure import backbone
 from pxtools.structure.reading import protein_chains, read_structure
 
@@ -68,10 +69,10 @@ def test_short_chains_have_a_secondary_structure(n):
 @pytest.mark.parametrize("c", [HIV, TCR], ids=["1HVR", "1BD2"])
 def test_natural_complexes_are_clean(c):
     row = score(c)
-    assert row["bonds_off"] == row["ca_steps_off"] == row["chirality_off"] == 0
-    assert row["angles_off"] < 0.005
-    assert row["clashes_inside"] == 0 and row["clashes_target"] + row["clashes_sidechain"] <= 1
-    assert row["contacts"] > 100
+    assert row.bonds_off == row.ca_steps_off == row.chirality_off == 0
+    assert row.angles_off < 0.005
+    assert row.clashes_inside == 0 and row.clashes_target + row.clashes_sidechain <= 1
+    assert row.contacts > 100
 
 
 def moved(c: Complex, change) -> Complex:
@@ -138,8 +139,8 @@ DEFECTS = {
 def test_a_planted_defect_is_seen_by_its_column(column):
     change, check = DEFECTS[column]
     sound, broken = score(HIV), score(moved(HIV, change))
-    assert broken[column] > sound[column]
-    assert check in broken["failed"].split()
+    assert getattr(broken, column) > getattr(sound, column)
+    assert check in broken.failures
 
 
 def test_a_mirrored_helix_of_glycines_is_seen():
@@ -157,16 +158,16 @@ def test_a_mirrored_helix_of_glycines_is_seen():
         binder=binder,
         hotspots=np.zeros(len(xyz), bool),
     )
-    assert score(base)["helix"] > 0.5 and score(base)["chirality_off"] == 0
-    assert score(moved(base, mirror))["chirality_off"] > 0.4
+    assert score(base).helix > 0.5 and score(base).chirality_off == 0
+    assert score(moved(base, mirror)).chirality_off > 0.4
 
 
 def test_a_binder_pulled_away_has_no_contacts_and_no_hotspots():
     c = replace(HIV, hotspots=np.arange(len(HIV.xyz)) < 8)
     near, away = score(c), score(moved(c, pull_apart))
-    assert near["hotspots_contacted"] > 0 and near["contacts"] > 100
-    assert away["hotspots_contacted"] == away["contacts"] == 0
-    assert {"contacts", "hotspots"} <= set(away["failed"].split())
+    assert near.hotspots_contacted > 0 and near.contacts > 100
+    assert away.hotspots_contacted == away.contacts == 0
+    assert {"contacts", "hotspots"} <= set(away.failures)
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -178,47 +179,43 @@ def test_scores_do_not_depend_on_the_frame(seed):
     assert score(replace(HIV, **places)) == score(HIV)
 
 
-ROW = st.fixed_dictionaries(
-    {
-        "failed": st.lists(st.sampled_from(sorted(CHECKS)), unique=True).map(" ".join),
-        "hotspots_contacted": st.none() | st.floats(0, 1),
-        "contacts": st.integers(0, 500),
-        "design": st.text(min_size=1, max_size=5),
-    }
+ROWS = st.lists(
+    st.builds(
+        replace,
+        st.just(score(HIV)),
+        failed=st.lists(st.sampled_from(sorted(CHECKS)), unique=True).map(" ".join),
+        hotspots_contacted=st.none() | st.floats(0, 1),
+        contacts=st.integers(0, 500),
+        design=st.text(min_size=1, max_size=5),
+    ),
+    unique_by=lambda row: row.design,
 )
 
 
-@given(st.lists(ROW, unique_by=lambda r: r["design"]), st.randoms())
+@given(ROWS, st.randoms())
 def test_best_first_is_a_total_order(rows, random):
     ordered = sorted(rows, key=best_first)
     random.shuffle(rows)
     assert sorted(rows, key=best_first) == ordered
-    failed = [len(row["failed"].split()) for row in ordered]
+    failed = [len(row.failures) for row in ordered]
     assert failed == sorted(failed)
 
 
 def test_clusters_by_ca_rmsd():
     rng = np.random.default_rng(0)
-    folds = [backbone_of(HIV), np.cumsum(rng.normal(0, 2.2, (99, 3)), 0)]
+    folds = [HIV.binder_ca, np.cumsum(rng.normal(0, 2.2, (99, 3)), 0)]
     designs = {}
     for i in range(6):
         noisy = folds[i % 2] + rng.normal(0, 0.3, (99, 3))
         designs[f"d{i}"] = noisy @ random_rotations(rng, 1)[0] + 10 * i
     designs["mirror"] = folds[0] * [1, 1, -1]
-    rows = [
-        {"design": name, "failed": "", "hotspots_contacted": None, "contacts": 10}
-        for name in designs
-    ]
-    rank(rows, designs)
-    clusters = {row["design"]: row["cluster"] for row in rows}
+    rows = ranked([score(HIV, name) for name in designs], designs)
+    clusters = {row.design: row.cluster for row in rows}
     assert clusters["d0"] == clusters["d2"] == clusters["d4"]
     assert clusters["d1"] == clusters["d3"] == clusters["d5"]
     assert len({clusters["d0"], clusters["d1"], clusters["mirror"]}) == 3
     assert CLUSTER_RMSD == 2.0
-
-
-def backbone_of(c: Complex) -> np.ndarray:
-    return c.binder_ca
+    assert [row.rank for row in rows] == list(range(1, 8))
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +241,7 @@ def test_a_run_is_scored_once_and_goes_on(a_run, tmp_path):
     rows = rows_of(path)
     assert [row["design"] for row in rows] == [f"bpti_sample_{i}" for i in range(5)]
     assert sorted(int(row["rank"]) for row in rows) == [1, 2, 3, 4, 5]
-    assert tuple(rows[0]) == FIELDS == (*COLUMNS, "run")
+    assert tuple(rows[0]) == tuple(c.name for c in columns_of(Scores))
     assert all(row["target_rmsd"] and row["cluster"] for row in rows)
     whole = (path / "summary.csv").read_bytes()
 
@@ -377,3 +374,29 @@ def test_links_are_not_written_through(a_run, tmp_path):
     assert run("px-score", path).returncode == 0
     assert elsewhere.read_text() == "mine" and len(rows_of(path)) == 5
     assert not (path / "summary.csv").is_symlink()
+
+
+def test_an_older_table_keeps_its_rows_and_its_ranks(a_run, monkeypatch):
+    """Only what it lacks is measured: what it says of a design is not looked at again."""
+    _, path = a_run
+    run("px-score", path)
+    table = path / "summary.csv"
+    lines = [line.split(",") for line in table.read_text().splitlines()]
+    contacts = lines[0].index("contacts")
+    lines[1][contacts], lines[2][contacts] = "444", "333"
+    (path / "summary.csv").write_text("".join(",".join(line) + "\n" for line in lines))
+    again = run("px-score", path)
+    assert "Scoring" not in again.stderr
+    assert [row["contacts"] for row in rows_of(path)[:2]] == ["444", "333"]
+
+
+def test_docs_name_the_columns_as_they_are():
+    docs = (Path(__file__).parents[2] / "docs" / "scores.md").read_text()
+    assert as_markdown(Scores) in docs
+    for name in CHECKS:
+        assert f"| {name} |" in docs
+
+
+def test_every_column_that_is_measured_is_a_property():
+    set_elsewhere = {"design", "rank", "cluster", "failed", "run"}
+    assert set(MEASURED) == {c.name for c in columns_of(Scores)} - set_elsewhere
