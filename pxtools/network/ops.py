@@ -124,6 +124,38 @@ def silu_(x: A) -> A:
     return x
 
 
+# log Phi(-a) as a polynomial of a >= 0: x Phi(x) is off by 6e-8, in float32 by 3e-7
+LOG_PHI = np.array(
+    [
+        *(-0.69314176, -0.7979598, -0.31796595, -0.037075337),
+        *(5.648972e-3, -5.559741e-4, 2.8343643e-5, -5e-7),
+    ],
+    np.float32,
+)
+GELU_AT_ONCE = 1 << 15  # elements, on a CPU: what stays in a core's cache
+
+
+def gelu_(x: A) -> A:
+    """x Phi(x), with the normal distribution function Phi itself, not an approximation by tanh."""
+    if isinstance(x, mx.array):
+        return nn.gelu(x)
+    flat = x.reshape(-1)
+    for start in range(0, len(flat), GELU_AT_ONCE):
+        part: np.ndarray = flat[start : start + GELU_AT_ONCE]
+        a = np.abs(part)
+        p = a * LOG_PHI[-1]
+        for coefficient in LOG_PHI[-2:0:-1]:
+            p += coefficient
+            p *= a
+        p += LOG_PHI[0]
+        np.exp(p, out=p)
+        np.subtract(np.float32(0.5), p, out=p)
+        p *= a
+        part *= np.float32(0.5)
+        part += p  # x / 2 + |x| (1/2 - Phi(-|x|))
+    return x
+
+
 def _one_and_exp_of_minus(x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     e = np.negative(x, out=out)
     with np.errstate(over="ignore"):
