@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from argh import arg
 
 from pxtools.commands import cli
 from pxtools.errors import InputError
-
-if TYPE_CHECKING:
-    from pxtools.runs.folder import RunDir
 
 
 @arg("chunks", nargs="*", help="chunk files; none: their paths are read from stdin")
@@ -33,36 +29,14 @@ def px_write_cif(
 
     SUCCESS_FILE is written once all samples of a run have their file.
     """
-    from pxtools.runs.writing import Writer
+    from pxtools.runs.writing import write_cifs
 
     if input_json_path and not chunks:
         paths: Iterator[Path] = iter(_chunks_of(input_json_path, dump_dir, seeds))
     else:
         otherwise = "give chunk files, pipe their paths in, or use -i TASK -o DIR"
         paths = map(Path, chunks) if chunks else cli.paths_from_stdin(otherwise)
-    writers: dict[Path, Writer] = {}
-    for path in paths:
-        run = run_of(path)
-        if run.path not in writers:
-            writers[run.path] = Writer(run, not no_align, quiet)
-        writers[run.path].write_chunk(path)
-    for writer in writers.values():
-        writer.finish()
-
-
-def run_of(chunk: Path) -> RunDir:
-    """The run directory that a chunk file lies in."""
-    from pxtools.runs.folder import RunDir
-
-    if chunk.suffix != ".msgpack":
-        raise InputError.of(chunk, "chunk", "a .msgpack chunk file of px-sample", chunk.name)
-    if not chunk.is_file():
-        raise InputError.of(chunk, "chunk", "an existing chunk file", "none")
-    run = RunDir.around(chunk)
-    if run is None:
-        folder = chunk.absolute().parent.parent
-        raise InputError.of(chunk, "chunk", "a chunk file inside a run's chunks/ folder", folder)
-    return run
+    write_cifs(paths, not no_align, quiet)
 
 
 def _chunks_of(input_json_path: str, dump_dir: str, seeds: str | None) -> list[Path]:

@@ -80,12 +80,15 @@ def read_cif(path: Path) -> bytes:
     return data
 
 
-def count_atoms(path: Path) -> int:
-    """Atoms that gemmi reads back from a CIF; DamagedError where it cannot."""
+def read_back(path: Path) -> None:
+    """DamagedError unless gemmi reads as many atoms from a CIF as it has lines for."""
     try:
-        return gemmi.read_structure(str(path))[0].count_atom_sites()
+        count = gemmi.read_structure(str(path))[0].count_atom_sites()
     except (RuntimeError, ValueError, IndexError) as error:
         raise DamagedError(f"not a readable mmCIF: {error}") from None
+    lines = path.read_bytes().count(b"\nATOM ")
+    if count != lines or not count:
+        raise DamagedError(f"{count} atoms are read from {lines} lines")
 
 
 def _template(atoms: Atoms, sequences: list[list[str]], name: str) -> str:

@@ -1,6 +1,7 @@
-"""Write the CIF files of a run from its chunks, and SUCCESS_FILE when all are there."""
+"""Write the CIF files of runs from their chunks, and SUCCESS_FILE when all are there."""
 
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,13 +9,56 @@ from pxtools.console import LINE_EVERY_FILES, saved, saving, say, warn
 from pxtools.errors import DamagedError, InputError
 from pxtools.interrupt import uninterrupted
 from pxtools.runs.chunk import Chunk
-from pxtools.runs.design_cif import cif_writer, count_atoms
+from pxtools.runs.design_cif import cif_writer, read_back
 from pxtools.runs.files import flush_folder, set_aside, write_atomically
 from pxtools.runs.folder import RunDir
 from pxtools.runs.inventory import damaged_cifs, own_chunk, refuse_links
 from pxtools.runs.record import RunJson
 
 RMSD_LIMIT = 3.0  # Å; above it the model has not folded the target it was given
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of a run's CIF files."""
+
+    run: RunDir
+    new: int
+    skipped: int
+    missing: int  # of the samples asked for
+
+
+def write_cifs(
+    chunks: Iterable[Path],
+    align: bool = True,
+    quiet: bool = False,
+    written: Callable[[Path], None] = lambda path: None,
+) -> list[Written]:
+    """Write the designs of chunk files as mmCIF, skipping those that exist; a result for each run.
+
+    Chunks are taken one by one, as they come; `written` gets the path of each design's file,
+    whether new or there already. Raises InputError for what is no chunk file of a run.
+    """
+    writers: dict[Path, Writer] = {}
+    for path in chunks:
+        run = run_of(path)
+        if run.path not in writers:
+            writers[run.path] = Writer(run, align, quiet, written)
+        writers[run.path].write_chunk(path)
+    return [writer.finish() for writer in writers.values()]
+
+
+def run_of(chunk: Path) -> RunDir:
+    """The run directory that a chunk file lies in."""
+    if chunk.suffix != ".msgpack":
+        raise InputError.of(chunk, "chunk", "a .msgpack chunk file of px-sample", chunk.name)
+    if not chunk.is_file():
+        raise InputError.of(chunk, "chunk", "an existing chunk file", "none")
+    run = RunDir.around(chunk)
+    if run is None:
+        folder = chunk.absolute().parent.parent
+        raise InputError.of(chunk, "chunk", "a chunk file inside a run's chunks/ folder", folder)
+    return run
 
 
 @dataclass
@@ -24,6 +68,7 @@ class Writer:
     run: RunDir
     align: bool
     quiet: bool
+    written: Callable[[Path], None]
     asked: RunJson = field(init=False)
     new: int = 0
     skipped: int = 0
@@ -66,6 +111,7 @@ class Writer:
             cif = self.run.cif(sample)
             if (cif.exists() or cif.is_symlink()) and not self._set_aside_if_damaged({sample}):
                 self.skipped += 1
+                self.written(cif)
                 continue
             write = write or cif_writer(chunk, self.align)
             text, rmsd = write(i)
@@ -74,6 +120,7 @@ class Writer:
                 self.run.predictions.mkdir(exist_ok=True)
                 write_atomically(cif, text, sync_folder=False)
                 self.new += 1
+            self.written(cif)
             if self.new % LINE_EVERY_FILES == 0:
                 self._say_saving()
         if write:
@@ -84,7 +131,7 @@ class Writer:
             say(saving(self.new, self.total, self.skipped))
             self.said = self.new
 
-    def finish(self) -> bool:
+    def finish(self) -> Written:
         """Say what was done; check all files and write SUCCESS_FILE if none is missing."""
         wanted = range(self.total)
         there = self.run.cif_samples()
@@ -99,8 +146,8 @@ class Writer:
             )
         if len(kept) == self.total:
             kept = self._read_back()
-        complete = len(kept) == self.total
-        if complete:
+        missing = self.total - len(kept)
+        if not missing:
             if not self.success_is_current():
                 if self.run.success.is_dir():
                     set_aside(self.run.success, "a folder in place of a file")
@@ -113,9 +160,8 @@ class Writer:
                 self.run.success.unlink()
             if not self.quiet and self.new:
                 say(f"✓ Saved {self.new} new samples, skipped {self.skipped} existing samples")
-            missing = self.total - len(kept)
             say(f"⚠ {missing} of {self.total} samples of {self.run.name} are still missing")
-        return complete
+        return Written(self.run, self.new, self.skipped, missing)
 
     def _set_aside_if_damaged(self, samples: set[int]) -> set[int]:
         damaged = damaged_cifs(self.run, samples)
@@ -130,18 +176,15 @@ class Writer:
             return False
 
     def _read_back(self) -> set[int]:
-        """The samples whose CIFs read back, with equal numbers of atoms; others are set aside."""
-        counts: dict[int, int] = {}
+        """The samples whose CIFs gemmi reads back whole; others are set aside."""
+        kept = set()
         for sample in range(self.total):
             try:
-                counts[sample] = count_atoms(self.run.cif(sample))
+                read_back(self.run.cif(sample))
+                kept.add(sample)
             except DamagedError as error:
                 set_aside(self.run.cif(sample), str(error))
-        expected = max(counts.values(), default=0)
-        short = [sample for sample, count in counts.items() if count != expected]
-        for sample in short:
-            set_aside(self.run.cif(sample), f"{counts[sample]} atoms where others have {expected}")
-        return set(counts).difference(short)
+        return kept
 
     def _success(self) -> bytes:
         fields = {
