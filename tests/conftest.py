@@ -1,6 +1,8 @@
 import json
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +17,12 @@ STRUCTURE_OF = {
     "tcr_gaps": "1BD2.cif.gz",
     "pmhc_pdb": "1BD2_AC.pdb.gz",
 }
+TaskFile = Callable[..., str]
 
 
-def fixture_task(name: str) -> dict:
+def fixture_task(name: str) -> dict[str, Any]:
     """The task of a feature fixture, its structure path filled in."""
-    task = json.loads((DATA / "features" / f"{name}.task.json").read_text())
+    task: dict[str, Any] = json.loads((DATA / "features" / f"{name}.task.json").read_text())
     task["condition"]["structure_file"] = str(STRUCTURES / STRUCTURE_OF[name])
     if name == "pmhc_pdb":  # the published parser renames a PDB file's chains; we keep A and C
         task["condition"]["filter"]["chain_id"] = ["A", "C"]
@@ -27,10 +30,10 @@ def fixture_task(name: str) -> dict:
 
 
 @pytest.fixture
-def task_file(tmp_path):
+def task_file(tmp_path: Path) -> TaskFile:
     """Writes a task list as JSON, returns the file's path."""
 
-    def write(*tasks, name="design.json") -> str:
+    def write(*tasks: object, name: str = "design.json") -> str:
         path = tmp_path / name
         path.write_text(json.dumps(list(tasks)))
         return str(path)

@@ -18,12 +18,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+
 from processes import command, environment, run, small_run
 
 SAMPLES, CHUNK, STEPS = 4, 2, 60  # states are saved after step 50
+Fault = Callable[[Path, Path, random.Random], None]  # folder, reference, rng
 
 
-def start(folder: Path, *more: object, tool: str = "px-sample", **kwargs) -> subprocess.Popen:
+def start(folder: Path, *more: object, tool: str = "px-sample") -> subprocess.Popen[str]:
     words, _ = small_run(folder, n=SAMPLES, chunk=CHUNK, steps=STEPS)
     front = ["pipeline"] if tool == "pxdesign" else []
     return subprocess.Popen(
@@ -33,7 +35,6 @@ def start(folder: Path, *more: object, tool: str = "px-sample", **kwargs) -> sub
         text=True,
         env=environment(),
         start_new_session=True,
-        **kwargs,
     )
 
 
@@ -65,7 +66,7 @@ def assert_same(folder: Path, reference: Path, only: str = "") -> None:
             assert mine[name] == data, f"{name} differs from the undisturbed run"
 
 
-def wait_for(process: subprocess.Popen, text: str) -> None:
+def wait_for(process: subprocess.Popen[str], text: str) -> None:
     assert process.stderr
     for line in process.stderr:
         if text in line:
@@ -157,7 +158,9 @@ def pick(folder: Path, rng: random.Random) -> Path:
     return run_folder(folder) / rng.choice(sorted(names))
 
 
-def damaged(folder: Path, reference: Path, rng: random.Random, damage: Callable) -> None:
+def damaged(
+    folder: Path, reference: Path, rng: random.Random, damage: Callable[[Path, random.Random], None]
+) -> None:
     """Damage one file of a finished or a half-done run, go on, compare."""
     begun = rng.random() < 0.3
     shutil.copytree(reference.parent / "begun" if begun else reference, folder, dirs_exist_ok=True)
@@ -271,7 +274,7 @@ def make_reference(folder: Path) -> Path:
     return whole
 
 
-def try_fault(fault: Callable, reference: Path, seed: int) -> None:
+def try_fault(fault: Fault, reference: Path, seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         fault(Path(folder), reference, random.Random(f"{fault.__name__} {seed}"))
 

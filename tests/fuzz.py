@@ -41,6 +41,7 @@ from pxtools.task.design import prepare
 from pxtools.task.reading import read_tasks
 from pxtools.task.target import read_target
 
+Reader = tuple[bytes, Callable[[bytes], object]]  # a valid file, and what reads it
 MODEL = ModelFile("none", Path(), "", 0, "pxdesign", Config(), Help(), None)
 INTERESTING = (
     b"\0",
@@ -94,7 +95,7 @@ def small_structure(name: str) -> bytes:
     )
 
 
-def structure_reader(folder: Path, name: str, suffix: str) -> tuple[bytes, Callable]:
+def structure_reader(folder: Path, name: str, suffix: str) -> Reader:
     path = folder / f"x{suffix}"
     fields = fixture_task("bpti") | {"hotspot": {}}
     fields["condition"]["structure_file"] = str(path)
@@ -108,7 +109,7 @@ def structure_reader(folder: Path, name: str, suffix: str) -> tuple[bytes, Calla
     return small_structure(name), read
 
 
-def task_reader(folder: Path, name: str, text: str) -> tuple[bytes, Callable]:
+def task_reader(folder: Path, name: str, text: str) -> Reader:
     def read(data: bytes) -> None:
         path = folder / name
         path.write_bytes(data)
@@ -157,7 +158,7 @@ def complex_text() -> bytes:
     return b"".join([*atoms, b"END\n"])
 
 
-def kinds(folder: Path) -> dict[str, tuple[bytes, Callable[[bytes], None]]]:
+def kinds(folder: Path) -> dict[str, Reader]:
     yaml = (
         f"task_name: x\nbinder_length: 9\ntarget:\n  file: {STRUCTURES}/5PTI.cif.gz\n"
         "  chains:\n    A: {crop: ['1-30'], hotspots: [15, 17]}\n"
@@ -197,7 +198,7 @@ def kinds(folder: Path) -> dict[str, tuple[bytes, Callable[[bytes], None]]]:
         "structure.cif": structure_reader(folder, "5PTI.cif.gz", ".cif"),
         "structure.pdb": structure_reader(folder, "1HVR.pdb.gz", ".pdb"),
         "chunk": (a_chunk(folder), read_chunk_bytes),
-        "complex.pdb": (complex_text(), lambda data: score(read_complex("x", data)) and None),
+        "complex.pdb": (complex_text(), lambda data: score(read_complex("x", data))),
         "summary.csv": (summary_text(), read_rows),
         "run.json": (json.dumps(record).encode(), read_record),
         # the head of a large file is where mutations matter
@@ -214,7 +215,7 @@ def kinds(folder: Path) -> dict[str, tuple[bytes, Callable[[bytes], None]]]:
     }
 
 
-def try_one(kind: tuple[bytes, Callable], name: str, seed: int) -> None:
+def try_one(kind: Reader, name: str, seed: int) -> None:
     data, read = kind
     try:
         read(mutate(data, random.Random(f"{name} {seed}")))

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from conftest import DATA, fixture_task
 
@@ -20,7 +21,7 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PXTOOLS_WEIGHTS": "/nonexistent", "PYTHONUNBUFFERED": "1", **more}
 
 
-def run(tool: str, *words: object, stdin: str = "", **kwargs) -> subprocess.CompletedProcess:
+def run(tool: str, *words: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(tool, *words),
         input=stdin,
@@ -28,18 +29,19 @@ def run(tool: str, *words: object, stdin: str = "", **kwargs) -> subprocess.Comp
         text=True,
         timeout=300,
         env=environment(),
-        **kwargs,
     )
 
 
-def write_task(folder: Path, name: str = "bpti", **changes) -> Path:
+def write_task(folder: Path, name: str = "bpti", **changes: Any) -> Path:
     task = fixture_task(name) | {"name": name} | changes
     path = folder / f"{name}.json"
     path.write_text(json.dumps([task]))
     return path
 
 
-def small_run(folder: Path, *, n: int = 5, chunk: int = 2, steps: int = 6, name: str = "bpti"):
+def small_run(
+    folder: Path, *, n: int = 5, chunk: int = 2, steps: int = 6, name: str = "bpti"
+) -> tuple[list[Any], Path]:
     """Options of a run that takes seconds; its directory."""
     task = folder / f"{name}.json"
     if not task.exists():

@@ -9,7 +9,7 @@ from pathlib import Path
 import gemmi
 import numpy as np
 import pytest
-from Bio.PDB import MMCIFParser
+from Bio.PDB.MMCIFParser import MMCIFParser
 from conftest import DATA, STRUCTURES, fixture_task
 from processes import TINY, environment, run, small_run, write_task
 
@@ -50,7 +50,7 @@ def lines_of_run(stderr: str) -> str:
     return re.sub(r"^Model .*\n", "", stderr)
 
 
-def test_the_printed_words_are_the_documented_ones(tmp_path):
+def test_the_printed_words_are_the_documented_ones(tmp_path: Path) -> None:
     words, folder = small_run(tmp_path, steps=120)
     sampled = run("px-sample", *words)
     assert sampled.returncode == 0, sampled.stderr
@@ -89,7 +89,7 @@ def test_the_printed_words_are_the_documented_ones(tmp_path):
     assert lines_of_run(quiet.stderr) == ""
 
 
-def test_saving_lines_come_every_50_files(tmp_path):
+def test_saving_lines_come_every_50_files(tmp_path: Path) -> None:
     words, _ = small_run(tmp_path, n=120, chunk=60, steps=1)
     sampled = run("px-sample", *words)
     written = run("px-write-cif", stdin=sampled.stdout).stderr.splitlines()
@@ -101,7 +101,7 @@ def test_saving_lines_come_every_50_files(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def pmhc(tmp_path_factory):
+def pmhc(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small run on two target chains, all atoms."""
     folder = tmp_path_factory.mktemp("pmhc")
     words, path = small_run(folder, n=2, steps=8, name="pmhc")
@@ -110,7 +110,7 @@ def pmhc(tmp_path_factory):
     return path
 
 
-def test_cifs_read_back_with_the_same_coordinates(pmhc):
+def test_cifs_read_back_with_the_same_coordinates(pmhc: Path) -> None:
     chunk = read_chunk(pmhc / "chunks" / "samples_0-1.msgpack")
     fixed = np.isfinite(chunk.atoms.xyz).all(1) & (chunk.atoms.name == "CA")
     for i in range(2):
@@ -129,7 +129,7 @@ def test_cifs_read_back_with_the_same_coordinates(pmhc):
         assert entities["3"].full_sequence == ["GLY"] * 60
 
 
-def test_biopython_opens_the_cifs_and_the_binder_is_last(pmhc):
+def test_biopython_opens_the_cifs_and_the_binder_is_last(pmhc: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         path = str(pmhc / "predictions" / "pmhc_sample_0.cif")
@@ -143,7 +143,7 @@ def test_biopython_opens_the_cifs_and_the_binder_is_last(pmhc):
     assert {residue.resname for residue in chains[-1]} == {"GLY"}
 
 
-def test_no_align_leaves_the_samplers_frame(tmp_path):
+def test_no_align_leaves_the_samplers_frame(tmp_path: Path) -> None:
     words, folder = small_run(tmp_path, n=1)
     sampled = run("px-sample", *words)
     run("px-write-cif", "--no-align", stdin=sampled.stdout)
@@ -154,7 +154,7 @@ def test_no_align_leaves_the_samplers_frame(tmp_path):
     )
 
 
-def test_the_embedded_model_is_named_and_keeps_the_deposited_target(tmp_path):
+def test_the_embedded_model_is_named_and_keeps_the_deposited_target(tmp_path: Path) -> None:
     words, folder = small_run(tmp_path, n=1)
     at = words.index("-m")
     sampled = run("px-sample", *words[:at], *words[at + 2 :])
@@ -168,7 +168,7 @@ def test_the_embedded_model_is_named_and_keeps_the_deposited_target(tmp_path):
     np.testing.assert_allclose([a.pos.tolist() for a in lys], heavy, atol=0.001)
 
 
-def test_1hvr_as_it_comes_from_the_pdb(tmp_path):
+def test_1hvr_as_it_comes_from_the_pdb(tmp_path: Path) -> None:
     task = fixture_task("bpti")
     task["condition"] |= {
         "structure_file": str(STRUCTURES / "1HVR.pdb.gz"),
@@ -182,7 +182,7 @@ def test_1hvr_as_it_comes_from_the_pdb(tmp_path):
     assert (folder / "SUCCESS_FILE").exists()
 
 
-def test_hyphens_and_underscores_are_the_same(tmp_path):
+def test_hyphens_and_underscores_are_the_same(tmp_path: Path) -> None:
     words, folder = small_run(tmp_path, n=1, steps=2)
     hyphens = [str(w).replace("_", "-") if str(w).startswith("--") else w for w in words]
     assert run("px-sample", *hyphens).returncode == 0
@@ -204,7 +204,7 @@ def test_hyphens_and_underscores_are_the_same(tmp_path):
         (["--no-such"], "unrecognized"),
     ],
 )
-def test_wrong_options_are_refused_in_one_line(tmp_path, words, part):
+def test_wrong_options_are_refused_in_one_line(tmp_path: Path, words: list[str], part: str) -> None:
     import mlx.core as mx
 
     if "gpu" in words and mx.is_available(mx.Device(mx.gpu)):
@@ -216,7 +216,7 @@ def test_wrong_options_are_refused_in_one_line(tmp_path, words, part):
     assert not folder.exists()
 
 
-def test_a_task_too_large_is_refused_with_the_memory_it_needs(tmp_path):
+def test_a_task_too_large_is_refused_with_the_memory_it_needs(tmp_path: Path) -> None:
     write_task(tmp_path, generation=[{"type": "protein", "length": 10**6}])
     words, folder = small_run(tmp_path)
     result = run("px-sample", *words)
@@ -224,7 +224,7 @@ def test_a_task_too_large_is_refused_with_the_memory_it_needs(tmp_path):
     assert not folder.exists()
 
 
-def test_several_tasks_and_seeds(tmp_path):
+def test_several_tasks_and_seeds(tmp_path: Path) -> None:
     tasks = [fixture_task("bpti") | {"name": name} for name in ("one", "two")]
     (tmp_path / "tasks.json").write_text(json.dumps(tasks))
     words = ["-i", tmp_path / "tasks.json", "-o", tmp_path / "out", "-m", TINY]
@@ -245,7 +245,7 @@ def test_several_tasks_and_seeds(tmp_path):
     assert again.stderr.count("already completed") == 4
 
 
-def test_task_from_stdin(tmp_path):
+def test_task_from_stdin(tmp_path: Path) -> None:
     task = json.dumps([fixture_task("bpti")])
     words = ["-i", "-", "-o", tmp_path, "-m", TINY, "--N_sample", 1, "--N_step", 1]
     done = run("px-sample", *words, stdin=task)
@@ -253,7 +253,7 @@ def test_task_from_stdin(tmp_path):
     assert done.stdout.endswith("samples_0-0.msgpack\n")
 
 
-def test_write_cif_from_a_task(tmp_path):
+def test_write_cif_from_a_task(tmp_path: Path) -> None:
     words, folder = small_run(tmp_path, n=2)
     run("px-sample", *words)
     done = run("px-write-cif", "-i", tmp_path / "bpti.json", "-o", tmp_path / "out")
@@ -263,7 +263,7 @@ def test_write_cif_from_a_task(tmp_path):
         assert refused.returncode == 2 and "chunk file" in refused.stderr
 
 
-def test_status_of_all_kinds_of_folders(tmp_path):
+def test_status_of_all_kinds_of_folders(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     empty = run("px-status", tmp_path / "empty")
     assert (empty.returncode, empty.stdout) == (1, "no runs yet\n")
@@ -285,7 +285,7 @@ def test_status_of_all_kinds_of_folders(tmp_path):
     assert broken.returncode == 1 and "not a readable run.json" in broken.stdout
 
 
-def test_a_reader_that_goes_away_is_no_error(tmp_path):
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     import subprocess
 
     from processes import command
@@ -298,13 +298,14 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path):
         text=True,
         env=environment(),
     )
+    assert sampler.stdout
     sampler.stdout.readline()
     sampler.stdout.close()
     _, stderr = sampler.communicate(timeout=60)
     assert "Traceback" not in stderr
 
 
-def test_just_reads_settings_before_and_after_the_recipe(tmp_path):
+def test_just_reads_settings_before_and_after_the_recipe(tmp_path: Path) -> None:
     import subprocess
 
     root = DATA.parent.parent

@@ -6,17 +6,20 @@ import os
 import pickle
 import struct
 import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
 import pytest
 from conftest import DATA, formula_weight, load
 from processes import TINY, run, small_run, write_task
-from tiny_model import assert_close
+from tiny_model import assert_close, tiny_weights
 
 from pxtools.conversion.torch_file import read_checkpoint
 from pxtools.errors import InputError
 from pxtools.network.config import Config
+from pxtools.network.features import Features
 from pxtools.network.weights import load_network, read_model
 from pxtools.structure.residues import residue_types
 from pxtools.task.design import prepare
@@ -29,49 +32,63 @@ CHECKPOINT = DATA / "tiny" / "checkpoint.pt"
 class Global:
     """Pickles as a reference to module.name."""
 
-    def __init__(self, module, name):
+    def __init__(self, module: str, name: str) -> None:
         self.module, self.name = module, name
 
 
 class Call:
     """Pickles as function(*arguments)."""
 
-    def __init__(self, function, *arguments):
+    def __init__(self, function: Global, *arguments: object) -> None:
         self.function, self.arguments = function, arguments
 
 
 class Stored:
     """A torch storage: class, key, numel."""
 
-    def __init__(self, kind, key, numel):
+    def __init__(self, kind: str, key: str, numel: int) -> None:
         self.pid = ("storage", Global("torch", kind), key, "cpu", numel)
 
 
 class TorchPickler(pickle._Pickler):
     """The pure Python pickler, taught to write what torch.save writes."""
 
-    def persistent_id(self, obj):
+    def persistent_id(self, obj: object) -> object:
         return obj.pid if isinstance(obj, Stored) else None
 
-    def save(self, obj, save_persistent_id=True):
+    def save(self, obj: object, save_persistent_id: bool = True) -> None:
         if isinstance(obj, Global):
-            self.write(f"c{obj.module}\n{obj.name}\n".encode())
+            self.write(f"c{obj.module}\n{obj.name}\n".encode())  # type: ignore[attr-defined]
         elif isinstance(obj, Call):
             self.save(obj.function)
             self.save(obj.arguments)
-            self.write(pickle.REDUCE)
+            self.write(pickle.REDUCE)  # type: ignore[attr-defined]
         else:
-            super().save(obj, save_persistent_id)
+            super().save(obj, save_persistent_id)  # type: ignore[misc]
 
 
 REBUILD = Global("torch._utils", "_rebuild_tensor_v2")
 
 
-def tensor(kind, key, numel, shape, stride, offset=0):
+def tensor(
+    kind: str,
+    key: str,
+    numel: int,
+    shape: tuple[int, ...],
+    stride: tuple[int, ...],
+    offset: int = 0,
+) -> Call:
     return Call(REBUILD, Stored(kind, key, numel), offset, shape, stride, False, {})
 
 
-def write_pt(path, tree, storages, *, order=b"little", extra=()):
+def write_pt(
+    path: Path,
+    tree: object,
+    storages: dict[str, bytes],
+    *,
+    order: bytes = b"little",
+    extra: Iterable[str] = (),
+) -> Path:
     """A .pt file as torch.save lays it out."""
     data = io.BytesIO()
     TorchPickler(data, 2).dump(tree)
@@ -86,7 +103,9 @@ def write_pt(path, tree, storages, *, order=b"little", extra=()):
     return path
 
 
-def write_state(path, weights: dict[str, np.ndarray], kind="FloatStorage", dtype="<f4"):
+def write_state(
+    path: Path, weights: dict[str, np.ndarray], kind: str = "FloatStorage", dtype: str = "<f4"
+) -> Path:
     tree, storages = {}, {}
     for i, (name, w) in enumerate(weights.items()):
         strides = tuple(int(np.prod(w.shape[k + 1 :])) for k in range(w.ndim))
@@ -95,15 +114,17 @@ def write_state(path, weights: dict[str, np.ndarray], kind="FloatStorage", dtype
     return write_pt(path, {"model": tree}, storages)
 
 
-def test_torchs_file_gives_the_same_weights():
+def test_torchs_file_gives_the_same_weights() -> None:
     ours = read_checkpoint(CHECKPOINT)
-    theirs = mx.load(str(DATA / "tiny" / "weights.safetensors"))
+    theirs = tiny_weights()
     assert sorted(ours) == sorted(theirs)
     for name, w in theirs.items():
         np.testing.assert_array_equal(ours[name], np.array(w))
 
 
-def test_the_converted_checkpoint_gives_the_recorded_numbers(tmp_path, features):
+def test_the_converted_checkpoint_gives_the_recorded_numbers(
+    tmp_path: Path, features: Features
+) -> None:
     done = run("px-convert-checkpoint", CHECKPOINT, "-o", tmp_path / "model")
     assert done.returncode == 0, done.stderr
     model = read_model(str(tmp_path / "model"))
@@ -119,7 +140,7 @@ def test_the_converted_checkpoint_gives_the_recorded_numbers(tmp_path, features)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_the_size(tmp_path, dtype):
+def test_half_the_size(tmp_path: Path, dtype: str) -> None:
     sizes = []
     for kind in ("float32", dtype):
         out = tmp_path / kind
@@ -129,7 +150,7 @@ def test_half_the_size(tmp_path, dtype):
     load_network(read_model(str(tmp_path / dtype)))
 
 
-def test_a_converted_release_is_the_default(tmp_path):
+def test_a_converted_release_is_the_default(tmp_path: Path) -> None:
     words, folder = small_run(tmp_path, n=1, steps=2)
     at = words.index("-m")
     weights = tmp_path / "weights"
@@ -150,7 +171,7 @@ def test_a_converted_release_is_the_default(tmp_path):
     assert record["model"]["name"] == "pxdesign_v0.1.0"
 
 
-def test_strided_shared_and_big_endian_storages(tmp_path):
+def test_strided_shared_and_big_endian_storages(tmp_path: Path) -> None:
     raw = np.arange(12, dtype=np.float32)
     tree = {
         "whole": tensor("FloatStorage", "0", 12, (3, 4), (4, 1)),
@@ -176,7 +197,7 @@ def test_strided_shared_and_big_endian_storages(tmp_path):
         assert read["scalar"] == 7
 
 
-def nested_class():
+def nested_class() -> Call:
     return Call(Global("pxtools.conversion.torch_file", "_Unpickler.find_class"), "x")
 
 
@@ -217,12 +238,12 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-def test_hostile_files_are_refused(case, tmp_path):
+def test_hostile_files_are_refused(case: str, tmp_path: Path) -> None:
     tree, storages, part = HOSTILE[case]
     marker = tmp_path / "marker"
     call = tree.get("model") if isinstance(tree, dict) else None
     if isinstance(call, Call):
-        call.arguments = tuple(a.replace("{marker}", str(marker)) for a in call.arguments)
+        call.arguments = tuple(str(a).replace("{marker}", str(marker)) for a in call.arguments)
     path = write_pt(tmp_path / "bad.pt", tree, storages)
     done = run("px-convert-checkpoint", path, "-o", tmp_path / "model")
     assert done.returncode == 2, done.stderr
@@ -231,14 +252,14 @@ def test_hostile_files_are_refused(case, tmp_path):
     assert not marker.exists() and not (tmp_path / "model").exists()
 
 
-def test_the_hostile_files_would_have_worked(tmp_path):
+def test_the_hostile_files_would_have_worked(tmp_path: Path) -> None:
     """The pickles above are real: Python's own unpickler executes them."""
     data = io.BytesIO()
     TorchPickler(data, 2).dump(Call(Global("os", "getpid")))
     assert pickle.loads(data.getvalue()) == os.getpid()
 
 
-def test_paths_that_leave_the_archive_are_refused(tmp_path):
+def test_paths_that_leave_the_archive_are_refused(tmp_path: Path) -> None:
     tree = {"w": tensor("FloatStorage", "0", 4, (4,), (1,))}
     for name in ("../evil", "archive/../../evil", "/etc/evil"):
         path = write_pt(tmp_path / "bad.pt", tree, ONE, extra=[name])
@@ -247,7 +268,7 @@ def test_paths_that_leave_the_archive_are_refused(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_any_damage_is_an_input_error(tmp_path):
+def test_any_damage_is_an_input_error(tmp_path: Path) -> None:
     whole = CHECKPOINT.read_bytes()
     rng = np.random.default_rng(0)
     path = tmp_path / "bad.pt"
@@ -271,8 +292,8 @@ def test_any_damage_is_an_input_error(tmp_path):
             read_checkpoint(path)
 
 
-def test_missing_unknown_and_misshaped_tensors_are_listed(tmp_path):
-    weights = {k: np.array(w) for k, w in mx.load(f"{TINY}/weights.safetensors").items()}
+def test_missing_unknown_and_misshaped_tensors_are_listed(tmp_path: Path) -> None:
+    weights = {k: np.array(w) for k, w in tiny_weights().items()}
     names = sorted(weights)
     first, second = (
         (n for n in names if n.endswith("linear_o.weight") and "blocks.0" in n),
@@ -290,7 +311,7 @@ def test_missing_unknown_and_misshaped_tensors_are_listed(tmp_path):
     assert not (tmp_path / "model").exists()
 
 
-def test_a_full_size_checkpoint_converts_in_time_and_memory(tmp_path):
+def test_a_full_size_checkpoint_converts_in_time_and_memory(tmp_path: Path) -> None:
     """556 MB of formula weights, from the writer above (PyTorch 2.13 reads its files too)."""
     import resource
     import time
@@ -307,7 +328,7 @@ def test_a_full_size_checkpoint_converts_in_time_and_memory(tmp_path):
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 3e6
 
 
-def pickled_molecules(path, change=None):
+def pickled_molecules(path: Path, change: Callable[..., None] | None = None) -> Path:
     """A cache as Protenix writes it: code -> molecule with atom_map, ref_conf_id, ref_mask."""
     chem = pytest.importorskip("rdkit.Chem")
     from rdkit.Geometry import Point3D
@@ -330,13 +351,14 @@ def pickled_molecules(path, change=None):
     return path
 
 
-def test_the_conformers_of_a_ccd_cache_travel_with_the_model(tmp_path):
+def test_the_conformers_of_a_ccd_cache_travel_with_the_model(tmp_path: Path) -> None:
     cache = pickled_molecules(tmp_path / "components.rdkit_mol.pkl")
     out = tmp_path / "model"
     done = run("px-convert-checkpoint", CHECKPOINT, "-o", out, "--ccd-cache", cache)
     assert done.returncode == 0, done.stderr
     assert "with RDKit's own unpickler" in done.stderr
     model = read_model(str(out))
+    assert model.conformers
     for name, kind in residue_types().items():
         np.testing.assert_allclose(model.conformers[name], kind.ideal * 1.01, atol=1e-3)
     task = write_task(tmp_path)
@@ -348,7 +370,7 @@ def test_the_conformers_of_a_ccd_cache_travel_with_the_model(tmp_path):
     assert model.digest != read_model(TINY).digest
 
 
-def test_hostile_ccd_caches_are_refused(tmp_path):
+def test_hostile_ccd_caches_are_refused(tmp_path: Path) -> None:
     pytest.importorskip("rdkit")
     marker = tmp_path / "marker"
     data = io.BytesIO()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import STRUCTURE_OF, fixture_task, load
+from conftest import STRUCTURE_OF, TaskFile, fixture_task, load
 
 from pxtools.network.features import featurize
 from pxtools.task.reading import read_tasks
@@ -27,7 +27,7 @@ SAME = {
 
 
 @pytest.mark.parametrize("name", STRUCTURE_OF)
-def test_features_equal_the_published_ones(name, task_file):
+def test_features_equal_the_published_ones(name: str, task_file: TaskFile) -> None:
     (task,) = read_tasks(task_file(fixture_task(name)))
     ours = featurize(read_target(task), task.binder_length)
     theirs = load(f"features/{name}.npz")
@@ -53,5 +53,6 @@ def test_features_equal_the_published_ones(name, task_file):
     )
 
 
-def distances(xyz, pairs):
-    return np.linalg.norm(xyz[pairs[0]] - xyz[pairs[1]], axis=-1)
+def distances(xyz: np.ndarray, pairs: tuple[np.ndarray, ...]) -> np.ndarray:
+    apart: np.ndarray = np.linalg.norm(xyz[pairs[0]] - xyz[pairs[1]], axis=-1)
+    return apart

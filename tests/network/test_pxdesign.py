@@ -7,20 +7,21 @@ import numpy as np
 import pytest
 from conftest import DATA, formula_weight, load
 from mlx.utils import tree_flatten
-from tiny_model import assert_close, needs_compiler, tiny_network
+from tiny_model import Recorded, Tiny, assert_close, needs_compiler, tiny_network
 
 from pxtools.network.config import Config
+from pxtools.network.features import Features
 from pxtools.network.pxdesign import PXDesignD
 
 
-def test_embedder(tiny, features, recorded):
+def test_embedder(tiny: Tiny, features: Features, recorded: Recorded) -> None:
     model, condition = tiny
     assert_close(condition.s_inputs, recorded["s_inputs"])
     z = model.design_condition_embedder.condition_template_embedder(features)
     assert_close(z, recorded["z"])
 
 
-def test_conditioning(tiny, features, recorded):
+def test_conditioning(tiny: Tiny, features: Features, recorded: Recorded) -> None:
     model, condition = tiny
     conditioning = model.diffusion_module.diffusion_conditioning
     s = conditioning.at_noise_level(condition.single, np.float32(recorded["act_sigma"]))
@@ -30,7 +31,7 @@ def test_conditioning(tiny, features, recorded):
     assert_close(z, recorded["act/pair_z"])
 
 
-def test_atom_encoder(tiny, recorded):
+def test_atom_encoder(tiny: Tiny, recorded: Recorded) -> None:
     model, condition = tiny
     encoder = model.diffusion_module.atom_attention_encoder
     pairs = encoder.project_pairs(recorded["act/pair_z"])
@@ -45,7 +46,7 @@ def test_atom_encoder(tiny, recorded):
     assert_close(q, recorded["act/q_skip"])
 
 
-def test_token_transformer(tiny, recorded):
+def test_token_transformer(tiny: Tiny, recorded: Recorded) -> None:
     model, condition = tiny
     module = model.diffusion_module
     s = recorded["act/s_single"][0]
@@ -58,7 +59,7 @@ def test_token_transformer(tiny, recorded):
     assert_close(out, recorded["act/transformer_out"])
 
 
-def test_atom_decoder(tiny, recorded):
+def test_atom_decoder(tiny: Tiny, recorded: Recorded) -> None:
     model, condition = tiny
     a = model.diffusion_module.layernorm_a(recorded["act/transformer_out"])
     q = recorded["act/q_skip"]
@@ -67,13 +68,15 @@ def test_atom_decoder(tiny, recorded):
 
 
 @pytest.mark.parametrize("sigma", ["2560", "160", "16", "1", "0.05"])
-def test_denoiser(tiny, recorded, sigma):
+def test_denoiser(tiny: Tiny, recorded: Recorded, sigma: str) -> None:
     model, condition = tiny
     x = mx.array(recorded[f"x_noisy@{sigma}"])
     assert_close(model.denoise(x, float(sigma), condition), recorded[f"x_denoised@{sigma}"])
 
 
-def test_the_noise_level_that_matters_least_is_not_hidden_by_the_input(tiny, recorded):
+def test_the_noise_level_that_matters_least_is_not_hidden_by_the_input(
+    tiny: Tiny, recorded: Recorded
+) -> None:
     """At sigma 0.05 the output is nearly the input: compare what the network adds."""
     model, condition = tiny
     x = recorded["x_noisy@0.05"]
@@ -83,7 +86,9 @@ def test_the_noise_level_that_matters_least_is_not_hidden_by_the_input(tiny, rec
 
 @needs_compiler
 @pytest.mark.parametrize("sigma", ["2560", "16", "0.05"])
-def test_the_path_of_a_gpu(tiny, features, recorded, sigma, as_on_a_gpu):
+def test_the_path_of_a_gpu(
+    tiny: Tiny, features: Features, recorded: Recorded, sigma: str, as_on_a_gpu: None
+) -> None:
     model, _ = tiny
     condition = model.condition(features, load("features/bpti.npz")["ref_pos"])
     x = mx.array(recorded[f"x_noisy@{sigma}"])
@@ -91,7 +96,13 @@ def test_the_path_of_a_gpu(tiny, features, recorded, sigma, as_on_a_gpu):
 
 
 @needs_compiler
-def test_the_path_of_a_gpu_in_parts(tiny, features, recorded, as_on_a_gpu, monkeypatch):
+def test_the_path_of_a_gpu_in_parts(
+    tiny: Tiny,
+    features: Features,
+    recorded: Recorded,
+    as_on_a_gpu: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     model, _ = tiny
     condition = model.condition(features, load("features/bpti.npz")["ref_pos"])
     monkeypatch.setattr(model, "samples_at_once", lambda condition: 1)
@@ -102,11 +113,13 @@ def test_the_path_of_a_gpu_in_parts(tiny, features, recorded, as_on_a_gpu, monke
 
 @needs_compiler
 @pytest.mark.parametrize("dtype, tolerance", [(mx.float16, 2e-3), (mx.bfloat16, 2e-2)])
-def test_reduced_precision(features, recorded, dtype, tolerance, as_on_a_gpu):
+def test_reduced_precision(
+    features: Features, recorded: Recorded, dtype: mx.Dtype, tolerance: float, as_on_a_gpu: None
+) -> None:
     """What the network adds to its input, within the precision of its products."""
     model = tiny_network()
     model.reduce_precision(dtype)
-    kinds = {w.dtype for _, w in tree_flatten(model.parameters())}
+    kinds = {w.dtype for w in dict(tree_flatten(model.parameters())).values()}
     assert kinds == {mx.float32, dtype}
     condition = model.condition(features, load("features/bpti.npz")["ref_pos"])
     for sigma in ("160", "16", "1"):
@@ -121,7 +134,7 @@ def test_reduced_precision(features, recorded, dtype, tolerance, as_on_a_gpu):
 
 
 @pytest.fixture(scope="module")
-def full():
+def full() -> PXDesignD:
     parameters = json.loads((DATA / "full/parameters.json").read_text())
     weights = {}
     for name, (shape, total, first) in parameters.items():
@@ -134,8 +147,8 @@ def full():
     return model
 
 
-def test_released_size(full, features):
-    n_parameters = sum(w.size for _, w in tree_flatten(full.parameters()))
+def test_released_size(full: PXDesignD, features: Features) -> None:
+    n_parameters = sum(w.size for w in dict(tree_flatten(full.parameters())).values())
     assert n_parameters == pytest.approx(139.0e6, rel=1e-3)
     recorded = load("full/denoise_bpti.npz")
     condition = full.condition(features, load("features/bpti.npz")["ref_pos"])

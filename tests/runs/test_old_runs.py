@@ -38,7 +38,7 @@ def contents(runs: Path) -> dict[Path, bytes]:
     return {p: p.read_bytes() for p in runs.rglob("*") if p.is_file() and p.name != ".lock"}
 
 
-def test_a_finished_run_is_finished(old):
+def test_a_finished_run_is_finished(old: Path) -> None:
     before = contents(old)
     paths, said = sample(old, "finished", 1, 3)
     assert "✓ Skip sample=bpti: already completed (3 samples exist)." in said
@@ -48,14 +48,14 @@ def test_a_finished_run_is_finished(old):
     assert run("px-status", old / "finished").returncode == 0
 
 
-def test_a_finished_run_is_extended(old):
+def test_a_finished_run_is_extended(old: Path) -> None:
     _, said = sample(old, "finished", 1, 4)
     assert "⚠ Resuming sample=bpti: 3 samples already exist, continuing generation..." in said
     held = [samples for samples, _ in RunDir(folder(old, "finished", 1), "bpti").files("msgpack")]
     assert held == [[0, 1], [2], [3]]
 
 
-def test_a_half_finished_run_goes_on_from_its_state(old, tmp_path):
+def test_a_half_finished_run_goes_on_from_its_state(old: Path, tmp_path: Path) -> None:
     first = folder(old, "half", 2) / "chunks/samples_0-1.msgpack"
     before = first.read_bytes()
     paths, said = sample(old, "half", 2, 4)
@@ -72,7 +72,7 @@ def test_a_half_finished_run_goes_on_from_its_state(old, tmp_path):
     assert np.abs(here - there).max() < 0.05  # Å; another BLAS made the first 50 steps
 
 
-def test_the_rows_of_a_scored_run_are_kept(old):
+def test_the_rows_of_a_scored_run_are_kept(old: Path) -> None:
     summary = folder(old, "scored", 3) / "summary.csv"
     header, first, *others = summary.read_text().splitlines(keepends=True)
     cells = first.split(",")

@@ -8,17 +8,19 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
 import pytest
-from faults import FAULTS, assert_same, make_reference, run_folder, try_fault
+from faults import FAULTS, Fault, assert_same, make_reference, run_folder, try_fault
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from processes import command, environment, run, small_run, write_task
 
 from pxtools.errors import DamagedError, InputError
+from pxtools.network.pxdesign import Condition
 from pxtools.runs.chunk import pack_chunk, read_chunk, unpack_chunk
 from pxtools.runs.design_cif import cif_writer
 from pxtools.runs.folder import RunDir
@@ -28,12 +30,12 @@ from pxtools.runs.seal import DIGEST_BYTES, pack_array, seal
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory):
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_reference(tmp_path_factory.mktemp("reference"))
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_fault(fault, reference):
+def test_fault(fault: Fault, reference: Path) -> None:
     if fault.__name__ == "disk_full" and not hasattr(resource, "prlimit"):
         pytest.skip("this system cannot limit a running process")
     times = 3 if fault.__name__ in ("truncated", "flipped") else 1
@@ -41,20 +43,22 @@ def test_fault(fault, reference):
         try_fault(fault, reference, seed)
 
 
-def copied(reference, tmp_path):
+def copied(reference: Path, tmp_path: Path) -> tuple[list[Any], Path]:
     shutil.copytree(reference, tmp_path, dirs_exist_ok=True)
     words, folder = small_run(tmp_path, n=4, chunk=2, steps=60)
     return words, folder
 
 
-def test_a_kill_between_the_last_chunk_and_its_state_leaves_no_state_behind(reference, tmp_path):
+def test_a_kill_between_the_last_chunk_and_its_state_leaves_no_state_behind(
+    reference: Path, tmp_path: Path
+) -> None:
     words, folder = copied(reference, tmp_path)
     (folder / "chunks" / "samples_2-3.state").write_bytes(b"of a chunk that is there by now")
     assert run("px-sample", *words).returncode == 0
     assert_same(tmp_path, reference)
 
 
-def test_a_write_that_was_cut_off_is_removed_after_an_hour(reference, tmp_path):
+def test_a_write_that_was_cut_off_is_removed_after_an_hour(reference: Path, tmp_path: Path) -> None:
     words, folder = copied(reference, tmp_path)
     old, fresh = (folder / "chunks" / f".samples_2-3.msgpack.{pid}.tmp" for pid in (1, 2))
     for path in (old, fresh):
@@ -75,7 +79,9 @@ def test_a_write_that_was_cut_off_is_removed_after_an_hour(reference, tmp_path):
         ({"hotspot": {"A": [15]}}, "task.chains.A.hotspots"),
     ],
 )
-def test_a_run_of_other_input_is_refused_and_untouched(reference, tmp_path, change, named):
+def test_a_run_of_other_input_is_refused_and_untouched(
+    reference: Path, tmp_path: Path, change: Any, named: str
+) -> None:
     words, folder = copied(reference, tmp_path)
     if isinstance(change, dict):
         write_task(tmp_path, **change)
@@ -89,7 +95,7 @@ def test_a_run_of_other_input_is_refused_and_untouched(reference, tmp_path, chan
     }
 
 
-def test_another_structure_is_refused(reference, tmp_path):
+def test_another_structure_is_refused(reference: Path, tmp_path: Path) -> None:
     words, _ = copied(reference, tmp_path)
     task = json.loads((tmp_path / "bpti.json").read_text())
     text = gzip.decompress(Path(task[0]["condition"]["structure_file"]).read_bytes())
@@ -101,7 +107,7 @@ def test_another_structure_is_refused(reference, tmp_path):
     assert refused.returncode == 2 and "task.target_digest" in refused.stderr
 
 
-def test_a_newer_chunk_is_refused_with_its_version(reference, tmp_path):
+def test_a_newer_chunk_is_refused_with_its_version(reference: Path, tmp_path: Path) -> None:
     import msgpack
 
     words, folder = copied(reference, tmp_path)
@@ -114,7 +120,7 @@ def test_a_newer_chunk_is_refused_with_its_version(reference, tmp_path):
     assert path.exists()
 
 
-def test_a_run_json_of_an_older_version_still_resumes(reference, tmp_path):
+def test_a_run_json_of_an_older_version_still_resumes(reference: Path, tmp_path: Path) -> None:
     words, folder = copied(reference, tmp_path)
     record = json.loads((folder / "run.json").read_text())
     del record["digest"], record["versions"], record["schedule"]["gamma_min"]
@@ -125,7 +131,7 @@ def test_a_run_json_of_an_older_version_still_resumes(reference, tmp_path):
     assert done.returncode == 0 and "3 samples already exist" in done.stderr
 
 
-def test_links_in_the_results_are_refused(reference, tmp_path):
+def test_links_in_the_results_are_refused(reference: Path, tmp_path: Path) -> None:
     for name in ("predictions", "chunks", "run.json", "SUCCESS_FILE"):
         place = tmp_path / name
         place.mkdir()
@@ -137,7 +143,7 @@ def test_links_in_the_results_are_refused(reference, tmp_path):
         assert refused.returncode == 2 and "found a link" in refused.stderr, name
 
 
-def test_a_link_in_place_of_a_cif_is_not_written_through(reference, tmp_path):
+def test_a_link_in_place_of_a_cif_is_not_written_through(reference: Path, tmp_path: Path) -> None:
     words, folder = copied(reference, tmp_path)
     cif = folder / "predictions" / "bpti_sample_0.cif"
     cif.unlink()
@@ -148,14 +154,14 @@ def test_a_link_in_place_of_a_cif_is_not_written_through(reference, tmp_path):
     assert victim.read_text() == "precious" and not cif.is_symlink()
 
 
-def test_a_place_that_cannot_be_written_is_refused_before_computing(tmp_path):
+def test_a_place_that_cannot_be_written_is_refused_before_computing(tmp_path: Path) -> None:
     words, _ = small_run(tmp_path)
     refused = run("px-sample", *words, "-o", "/proc/nothing")
     assert refused.returncode == 2 and "cannot write there" in refused.stderr
     assert "Diffusion" not in refused.stderr
 
 
-def run_without_privileges(*words):
+def run_without_privileges(*words: object) -> subprocess.CompletedProcess[str]:
     """pxdesign as a user whom permissions bind, also where the tests run as root."""
     prefix = []
     if os.geteuid() == 0:
@@ -173,7 +179,9 @@ def run_without_privileges(*words):
 @pytest.mark.parametrize(
     "name", ["chunks/samples_0-1.msgpack", "predictions/bpti_sample_0.cif", "run.json"]
 )
-def test_an_unreadable_file_is_set_aside_and_made_again(reference, tmp_path, name):
+def test_an_unreadable_file_is_set_aside_and_made_again(
+    reference: Path, tmp_path: Path, name: str
+) -> None:
     words, folder = copied(reference, tmp_path)
     (folder / name).chmod(0)
     done = run_without_privileges(*words)
@@ -182,7 +190,7 @@ def test_an_unreadable_file_is_set_aside_and_made_again(reference, tmp_path, nam
     assert_same(tmp_path, reference, only=".cif")
 
 
-def test_a_read_only_directory_is_refused_before_computing(tmp_path):
+def test_a_read_only_directory_is_refused_before_computing(tmp_path: Path) -> None:
     words, _ = small_run(tmp_path)
     (tmp_path / "out").mkdir(mode=0o555)
     refused = run_without_privileges(*words)
@@ -190,7 +198,7 @@ def test_a_read_only_directory_is_refused_before_computing(tmp_path):
     assert "Diffusion" not in refused.stderr and "Traceback" not in refused.stderr
 
 
-def test_success_only_when_every_cif_parses(reference, tmp_path):
+def test_success_only_when_every_cif_parses(reference: Path, tmp_path: Path) -> None:
     words, folder = copied(reference, tmp_path)
     (folder / "chunks" / "samples_0-1.msgpack").unlink()
     cif = folder / "predictions" / "bpti_sample_0.cif"
@@ -205,7 +213,9 @@ def test_success_only_when_every_cif_parses(reference, tmp_path):
     assert (folder / "SUCCESS_FILE").exists()
 
 
-def test_a_sample_that_becomes_nan_is_reported_and_the_rest_kept(reference, tmp_path, capsys):
+def test_a_sample_that_becomes_nan_is_reported_and_the_rest_kept(
+    reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from pxtools.network.pxdesign import PXDesignD
     from pxtools.sampling.presets import settings
     from pxtools.sampling.runs import Sampled, SampleRequest, sample
@@ -223,7 +233,7 @@ def test_a_sample_that_becomes_nan_is_reported_and_the_rest_kept(reference, tmp_
     calls = []
     denoise = PXDesignD.denoise
 
-    def failing(self, x, sigma, condition):
+    def failing(self: PXDesignD, x: mx.array, sigma: float, condition: Condition[Any]) -> mx.array:
         calls.append(sigma)
         out = denoise(self, x, sigma, condition)
         if len(calls) == 3:  # the third step of the first chunk, its second sample
@@ -242,7 +252,7 @@ def test_a_sample_that_becomes_nan_is_reported_and_the_rest_kept(reference, tmp_
 
 
 @pytest.fixture(scope="module")
-def chunk(reference):
+def chunk(reference: Path) -> Path:
     return run_folder(reference) / "chunks" / "samples_0-1.msgpack"
 
 
@@ -255,7 +265,7 @@ values = st.recursive(
 
 @hypothesis_settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_any_sealed_field_is_read_or_refused(chunk, data):
+def test_any_sealed_field_is_read_or_refused(chunk: Path, data: st.DataObject) -> None:
     """A chunk whose digest is right may hold anything: read, or refused as damaged."""
     import msgpack
 
@@ -275,7 +285,7 @@ def test_any_sealed_field_is_read_or_refused(chunk, data):
 
 @hypothesis_settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=400))
-def test_any_bytes_are_refused(data):
+def test_any_bytes_are_refused(data: bytes) -> None:
     from hashlib import sha256
 
     for candidate in (data, data + sha256(data).digest()):
@@ -284,14 +294,14 @@ def test_any_bytes_are_refused(data):
 
 
 @given(st.data())
-def test_any_changed_byte_of_a_chunk_is_seen(chunk, data):
+def test_any_changed_byte_of_a_chunk_is_seen(chunk: Path, data: st.DataObject) -> None:
     whole = bytearray(chunk.read_bytes())
     whole[data.draw(st.integers(0, len(whole) - 1))] ^= data.draw(st.integers(1, 255))
     with pytest.raises(DamagedError):
         unpack_chunk(bytes(whole))
 
 
-def test_declared_lengths_beyond_the_file_are_refused():
+def test_declared_lengths_beyond_the_file_are_refused() -> None:
     from hashlib import sha256
 
     for bomb in (b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff"):
@@ -300,7 +310,7 @@ def test_declared_lengths_beyond_the_file_are_refused():
     assert DIGEST_BYTES == 32
 
 
-def test_hostile_coordinates_and_names_are_refused(chunk):
+def test_hostile_coordinates_and_names_are_refused(chunk: Path) -> None:
     read = read_chunk(chunk)
     for bad in (np.nan, np.inf, 1e9):
         xyz = read.xyz.copy()

@@ -43,7 +43,7 @@ ROWS = st.lists(
 
 
 @given(ROWS, st.integers(0, 400))
-def test_rows_come_back_and_a_cut_off_line_takes_no_other_row_with_it(rows, cut):
+def test_rows_come_back_and_a_cut_off_line_takes_no_other_row_with_it(rows, cut) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "x.csv"
         table(path).write([])
@@ -56,14 +56,14 @@ def test_rows_come_back_and_a_cut_off_line_takes_no_other_row_with_it(rows, cut)
         assert list(table(path).read().values()) == rows[: max(kept, 0)]
 
 
-def test_of_rows_with_the_same_key_the_last_counts(tmp_path):
+def test_of_rows_with_the_same_key_the_last_counts(tmp_path: Path) -> None:
     rows = [Old(name="a", count=1), Old(name="b", count=2), Old(name="a", count=3)]
     table(tmp_path / "x").write(rows)
     assert table(tmp_path / "x").read() == {"a": rows[2], "b": rows[1]}
     assert table(tmp_path / "x").read(lambda row: row.count < 3)["a"] == rows[0]
 
 
-def test_rows_of_an_older_table_are_kept_and_filled_in(tmp_path):
+def test_rows_of_an_older_table_are_kept_and_filled_in(tmp_path: Path) -> None:
     old = Old(name="a", count=1, size=0.1)
     table(tmp_path / "x").write([old])
     (row,) = table(tmp_path / "x", New).read().values()
@@ -72,12 +72,14 @@ def test_rows_of_an_older_table_are_kept_and_filled_in(tmp_path):
 
 
 @pytest.mark.parametrize("line", ["a,1", "a,1,2,3", "a,x,", "a,,", "a,1,nan", "a,1,inf", '"a,1,'])
-def test_a_damaged_line_is_no_row(tmp_path, line):
+def test_a_damaged_line_is_no_row(tmp_path: Path, line) -> None:
     (tmp_path / "x").write_text(f"name,count,size\n{line}\nb,2,\n")
     assert table(tmp_path / "x").read() == {"b": Old(name="b", count=2)}
 
 
-def test_columns_that_are_not_known_are_said(tmp_path, capsys):
+def test_columns_that_are_not_known_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "x").write_text("name,mine,count,size\na,9,1,\n")
     rows = table(tmp_path / "x").read()
     assert rows == {"a": Old(name="a", count=1)}
@@ -85,17 +87,17 @@ def test_columns_that_are_not_known_are_said(tmp_path, capsys):
     assert "the columns mine are not known and are left out" in capsys.readouterr().err
 
 
-def test_text_with_a_line_break_stays_one_row():
+def test_text_with_a_line_break_stays_one_row() -> None:
     text = as_csv(Old, [Old(name="a\nb", count=1)])
     assert text == "name,count,size\na b,1,\n"
 
 
-def test_a_table_that_cannot_be_written_is_an_input_error(tmp_path):
+def test_a_table_that_cannot_be_written_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot write"):
         table(tmp_path / "no" / "x").append(Old(name="a", count=1))
 
 
-def test_columns_tell_type_unit_and_meaning():
+def test_columns_tell_type_unit_and_meaning() -> None:
     assert [(c.name, c.type, c.unit) for c in columns_of(Old)] == [
         ("name", str, ""),
         ("count", int, "pieces"),
@@ -104,7 +106,7 @@ def test_columns_tell_type_unit_and_meaning():
     assert "| `size` | Å | of it; empty without one |" in as_markdown(Old)
 
 
-def test_the_first_summary_tables_are_still_read():
+def test_the_first_summary_tables_are_still_read() -> None:
     rows = table(DATA / "scores" / "first_columns.csv", Scores)
     rows.key = lambda row: row.design
     found = list(rows.read().values())

@@ -3,12 +3,15 @@
 import csv
 import gzip
 import json
+import random
 import re
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,6 +33,7 @@ from pxtools.structure import backbone
 from pxtools.structure.reading import protein_chains, read_structure
 
 DSSP = json.loads((DATA / "dssp.json").read_text())
+Change = Callable[[np.ndarray, np.ndarray], None]
 
 
 def natural(name: str) -> Complex:
@@ -41,14 +45,14 @@ TCR = natural("1BD2.cif.gz")
 
 
 @pytest.mark.parametrize("name, least", [("1HVR.pdb.gz", 1.0), ("1BD2.pdb.gz", 0.991)])
-def test_secondary_structure_agrees_with_dssp(name, least):
+def test_secondary_structure_agrees_with_dssp(name: str, least: float) -> None:
     c = natural(name)
     found = "".join(backbone.secondary_structure(c.xyz, c.linked, ~c.proline))
     same = [a == b for a, b in zip(found, DSSP[name], strict=True)]
     assert np.mean(same) >= least
 
 
-def test_secondary_structure_of_a_single_chain_agrees_with_dssp():
+def test_secondary_structure_of_a_single_chain_agrees_with_dssp() -> None:
     path = STRUCTURES / "5PTI.cif.gz"
     residues = _residues(protein_chains(path, read_structure(path))["A"])
     linked = np.array([r.is_linked for r in residues])
@@ -59,7 +63,7 @@ def test_secondary_structure_of_a_single_chain_agrees_with_dssp():
 
 
 @pytest.mark.parametrize("n", range(1, 9))
-def test_short_chains_have_a_secondary_structure(n):
+def test_short_chains_have_a_secondary_structure(n: int) -> None:
     xyz = TCR.xyz[:n]
     fold = backbone.secondary_structure(xyz, np.arange(n) > 0, np.ones(n, bool))
     assert len(fold) == n
@@ -67,7 +71,7 @@ def test_short_chains_have_a_secondary_structure(n):
 
 
 @pytest.mark.parametrize("c", [HIV, TCR], ids=["1HVR", "1BD2"])
-def test_natural_complexes_are_clean(c):
+def test_natural_complexes_are_clean(c: Complex) -> None:
     row = score(c)
     assert row.bonds_off == row.ca_steps_off == row.chirality_off == 0
     assert row.angles_off < 0.005
@@ -75,7 +79,7 @@ def test_natural_complexes_are_clean(c):
     assert row.contacts > 100
 
 
-def moved(c: Complex, change) -> Complex:
+def moved(c: Complex, change: Change) -> Complex:
     """The complex with its binder's backbone (n, 4, 3) and CB (n, 3) changed in place."""
     xyz, cb = c.xyz.copy(), c.cb.copy()
     part, part_cb = xyz[c.binder], cb[c.binder]
@@ -84,42 +88,42 @@ def moved(c: Complex, change) -> Complex:
     return replace(c, xyz=xyz, cb=cb)
 
 
-def stretch_bonds(xyz, cb):
+def stretch_bonds(xyz: np.ndarray, cb: np.ndarray) -> None:
     xyz[::10, 0] += 0.4
 
 
-def bend_angles(xyz, cb):
+def bend_angles(xyz: np.ndarray, cb: np.ndarray) -> None:
     xyz[::4, 3] += 0.6 * (xyz[::4, 0] - xyz[::4, 3])
 
 
-def break_chain(xyz, cb):
+def break_chain(xyz: np.ndarray, cb: np.ndarray) -> None:
     for i in range(10, 90, 10):
         xyz[i:] += 0.5
         cb[i:] += 0.5
 
 
-def mirror(xyz, cb):
+def mirror(xyz: np.ndarray, cb: np.ndarray) -> None:
     center = xyz.mean((0, 1))[0]
     xyz[..., 0], cb[..., 0] = 2 * center - xyz[..., 0], 2 * center - cb[..., 0]
 
 
-def push_into_target(xyz, cb):
+def push_into_target(xyz: np.ndarray, cb: np.ndarray) -> None:
     shift = HIV.xyz[~HIV.binder].mean((0, 1)) - xyz.mean((0, 1))
     xyz += 0.6 * shift
     cb += 0.6 * shift
 
 
-def fold_onto_itself(xyz, cb):
+def fold_onto_itself(xyz: np.ndarray, cb: np.ndarray) -> None:
     xyz[50:90] += xyz[5].mean(0) - xyz[50].mean(0)
 
 
-def pull_apart(xyz, cb):
+def pull_apart(xyz: np.ndarray, cb: np.ndarray) -> None:
     shift = xyz.mean((0, 1)) - HIV.xyz[~HIV.binder].mean((0, 1))
     xyz += 2 * shift
     cb += 2 * shift
 
 
-def stretch_out(xyz, cb):
+def stretch_out(xyz: np.ndarray, cb: np.ndarray) -> None:
     xyz += 0.9 * (xyz[:, 1:2] - xyz[:, 1].mean(0))
 
 
@@ -136,14 +140,14 @@ DEFECTS = {
 
 
 @pytest.mark.parametrize("column", DEFECTS)
-def test_a_planted_defect_is_seen_by_its_column(column):
+def test_a_planted_defect_is_seen_by_its_column(column: str) -> None:
     change, check = DEFECTS[column]
     sound, broken = score(HIV), score(moved(HIV, change))
     assert getattr(broken, column) > getattr(sound, column)
     assert check in broken.failures
 
 
-def test_a_mirrored_helix_of_glycines_is_seen():
+def test_a_mirrored_helix_of_glycines_is_seen() -> None:
     """Designs have no CB: their hand shows in their helices."""
     helix = slice(138, 151)  # of 1BD2's chain A
     xyz = np.concatenate([TCR.xyz[:60], TCR.xyz[helix]])
@@ -162,17 +166,17 @@ def test_a_mirrored_helix_of_glycines_is_seen():
     assert score(moved(base, mirror)).chirality_off > 0.4
 
 
-def test_a_binder_pulled_away_has_no_contacts_and_no_hotspots():
+def test_a_binder_pulled_away_has_no_contacts_and_no_hotspots() -> None:
     c = replace(HIV, hotspots=np.arange(len(HIV.xyz)) < 8)
     near, away = score(c), score(moved(c, pull_apart))
-    assert near.hotspots_contacted > 0 and near.contacts > 100
+    assert near.hotspots_contacted > 0 and near.contacts > 100  # type: ignore[operator]
     assert away.hotspots_contacted == away.contacts == 0
     assert {"contacts", "hotspots"} <= set(away.failures)
 
 
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=10, deadline=None)
-def test_scores_do_not_depend_on_the_frame(seed):
+def test_scores_do_not_depend_on_the_frame(seed: int) -> None:
     rng = np.random.default_rng(seed)
     turn, shift = random_rotations(rng, 1)[0].T, rng.normal(0, 30, 3)
     places = {k: getattr(HIV, k) @ turn + shift for k in ("xyz", "cb", "target_atoms")}
@@ -193,7 +197,7 @@ ROWS = st.lists(
 
 
 @given(ROWS, st.randoms())
-def test_best_first_is_a_total_order(rows, random):
+def test_best_first_is_a_total_order(rows: list[Scores], random: random.Random) -> None:
     ordered = sorted(rows, key=best_first)
     random.shuffle(rows)
     assert sorted(rows, key=best_first) == ordered
@@ -201,7 +205,7 @@ def test_best_first_is_a_total_order(rows, random):
     assert failed == sorted(failed)
 
 
-def test_clusters_by_ca_rmsd():
+def test_clusters_by_ca_rmsd() -> None:
     rng = np.random.default_rng(0)
     folds = [HIV.binder_ca, np.cumsum(rng.normal(0, 2.2, (99, 3)), 0)]
     designs = {}
@@ -219,19 +223,19 @@ def test_clusters_by_ca_rmsd():
 
 
 @pytest.fixture(scope="module")
-def a_run(tmp_path_factory):
+def a_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Any], Path]:
     folder = tmp_path_factory.mktemp("scored")
     words, path = small_run(folder)
     assert run("px-sample", *words).returncode == 0
     return words, path
 
 
-def rows_of(path: Path) -> list[dict]:
+def rows_of(path: Path) -> list[dict[str, str]]:
     with (path / "summary.csv").open() as file:
         return list(csv.DictReader(file))
 
 
-def test_a_run_is_scored_once_and_goes_on(a_run, tmp_path):
+def test_a_run_is_scored_once_and_goes_on(a_run: tuple[list[object], Path], tmp_path: Path) -> None:
     _, path = a_run
     (path / "summary.csv").unlink(missing_ok=True)
     first = run("px-score", path)
@@ -254,7 +258,7 @@ def test_a_run_is_scored_once_and_goes_on(a_run, tmp_path):
     assert (path / "summary.csv").read_bytes() == whole
 
 
-def test_cifs_and_chunks_give_the_same_rows(a_run):
+def test_cifs_and_chunks_give_the_same_rows(a_run: tuple[list[object], Path]) -> None:
     words, path = a_run
     (path / "summary.csv").unlink(missing_ok=True)
     from_chunks = json.loads(run("px-score", path, "--json").stdout)
@@ -267,7 +271,7 @@ def test_cifs_and_chunks_give_the_same_rows(a_run):
     assert from_cifs == from_chunks
 
 
-def test_rows_of_another_run_are_not_taken(a_run):
+def test_rows_of_another_run_are_not_taken(a_run: tuple[list[object], Path]) -> None:
     _, path = a_run
     run("px-score", path)
     text = (path / "summary.csv").read_text()
@@ -277,7 +281,7 @@ def test_rows_of_another_run_are_not_taken(a_run):
     assert (path / "summary.csv").read_text() == text
 
 
-def test_files_on_stdin_and_damaged_ones(a_run):
+def test_files_on_stdin_and_damaged_ones(a_run: tuple[list[object], Path]) -> None:
     _, path = a_run
     (path / "summary.csv").unlink(missing_ok=True)
     chunks = sorted((path / "chunks").glob("*.msgpack"))
@@ -296,7 +300,7 @@ def test_files_on_stdin_and_damaged_ones(a_run):
     assert len(rows_of(path)) == 5
 
 
-def test_other_peoples_structures_are_printed_as_csv():
+def test_other_peoples_structures_are_printed_as_csv() -> None:
     files = [STRUCTURES / "1HVR.pdb.gz", STRUCTURES / "1BD2.cif.gz"]
     done = run("px-score", *files)
     rows = list(csv.DictReader(done.stdout.splitlines()))
@@ -305,7 +309,7 @@ def test_other_peoples_structures_are_printed_as_csv():
     assert all(row["target_rmsd"] == "" for row in rows)
 
 
-def test_a_design_is_scored_as_its_file_shows_it(a_run):
+def test_a_design_is_scored_as_its_file_shows_it(a_run: tuple[list[object], Path]) -> None:
     """Hotspots and target RMSD come with the file."""
     _, path = a_run
     chunk = read_chunk(next((path / "chunks").glob("samples_0-*.msgpack")))
@@ -325,7 +329,7 @@ def test_a_design_is_scored_as_its_file_shows_it(a_run):
         ("one.cif", (STRUCTURES / "5PTI.cif.gz").read_bytes(), "two protein chains"),
     ],
 )
-def test_wrong_files_are_one_line(tmp_path, name, content, words):
+def test_wrong_files_are_one_line(tmp_path: Path, name: str, content: bytes, words: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     done = run("px-score", path)
@@ -333,13 +337,13 @@ def test_wrong_files_are_one_line(tmp_path, name, content, words):
     assert words in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_folder_without_runs_is_refused(tmp_path):
+def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("x")
     assert run("px-score", tmp_path).returncode == 2
     assert run("px-score", tmp_path / "nothing").returncode == 2
 
 
-def test_killed_and_interrupted_scoring_goes_on(tmp_path):
+def test_killed_and_interrupted_scoring_goes_on(tmp_path: Path) -> None:
     words, path = small_run(tmp_path, n=60, chunk=30, steps=2)
     assert run("px-sample", *words).returncode == 0
     table = path / "summary.csv"
@@ -360,7 +364,7 @@ def test_killed_and_interrupted_scoring_goes_on(tmp_path):
         assert table.read_bytes() == whole
 
 
-def test_links_are_not_written_through(a_run, tmp_path):
+def test_links_are_not_written_through(a_run: tuple[list[object], Path], tmp_path: Path) -> None:
     _, path = a_run
     (tmp_path / "bpti").mkdir()
     (tmp_path / "bpti" / "seed_7").symlink_to(path)
@@ -376,7 +380,9 @@ def test_links_are_not_written_through(a_run, tmp_path):
     assert not (path / "summary.csv").is_symlink()
 
 
-def test_an_older_table_keeps_its_rows_and_its_ranks(a_run, monkeypatch):
+def test_an_older_table_keeps_its_rows_and_its_ranks(
+    a_run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Only what it lacks is measured: what it says of a design is not looked at again."""
     _, path = a_run
     run("px-score", path)
@@ -390,13 +396,13 @@ def test_an_older_table_keeps_its_rows_and_its_ranks(a_run, monkeypatch):
     assert [row["contacts"] for row in rows_of(path)[:2]] == ["444", "333"]
 
 
-def test_docs_name_the_columns_as_they_are():
+def test_docs_name_the_columns_as_they_are() -> None:
     docs = (Path(__file__).parents[2] / "docs" / "scores.md").read_text()
     assert as_markdown(Scores) in docs
     for name in CHECKS:
         assert f"| {name} |" in docs
 
 
-def test_every_column_that_is_measured_is_a_property():
+def test_every_column_that_is_measured_is_a_property() -> None:
     set_elsewhere = {"design", "rank", "cluster", "failed", "run"}
     assert set(MEASURED) == {c.name for c in columns_of(Scores)} - set_elsewhere

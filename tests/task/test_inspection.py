@@ -3,27 +3,32 @@
 import gzip
 import json
 import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import gemmi
 import numpy as np
 import pytest
-from conftest import STRUCTURES, fixture_task
+from conftest import STRUCTURES, TaskFile, fixture_task
 from processes import TINY, run
 
 from pxtools.errors import InputError
 from pxtools.network.weights import read_model
 from pxtools.structure.geometry import exposed_area
-from pxtools.task.inspection import check, ranges, report, warnings
+from pxtools.task.inspection import Check, check, ranges, report, warnings
 from pxtools.task.reading import read_tasks
 
 MODEL = read_model(TINY)
 
 
-def checked(path: str):
+def checked(path: str) -> Check:
     return check(read_tasks(path)[0], MODEL)
 
 
-def pmhc(chain: str = "A", crop: str | None = None, hotspots: tuple = (), length: int = 60) -> dict:
+def pmhc(
+    chain: str = "A", crop: str | None = None, hotspots: tuple[int, ...] = (), length: int = 60
+) -> dict[str, Any]:
     task = fixture_task("pmhc")
     task["condition"]["filter"] = {"chain_id": [chain], "crop": {chain: crop} if crop else {}}
     task["hotspot"] = {chain: list(hotspots)}
@@ -32,7 +37,7 @@ def pmhc(chain: str = "A", crop: str | None = None, hotspots: tuple = (), length
 
 
 @pytest.mark.parametrize("name", ["bpti", "pmhc", "tcr_gaps", "pmhc_pdb"])
-def test_the_report_is_what_a_run_works_on(task_file, name):
+def test_the_report_is_what_a_run_works_on(task_file: TaskFile, name: str) -> None:
     task = fixture_task(name)
     c = checked(task_file(task))
     text = report(c, MODEL)
@@ -46,19 +51,19 @@ def test_the_report_is_what_a_run_works_on(task_file, name):
     assert sum(kept) + c.task.binder_length == f.n_tokens
 
 
-def test_what_is_not_resolved_is_named(task_file):
+def test_what_is_not_resolved_is_named(task_file: TaskFile) -> None:
     text = report(checked(task_file(fixture_task("tcr_gaps"))), MODEL)
     row = next(line for line in text.splitlines() if line.startswith("D "))
     assert "1-60,80-150,190-203  127-130, 198-203" in row
 
 
-def test_author_names_and_numbers_are_shown(task_file):
+def test_author_names_and_numbers_are_shown(task_file: TaskFile) -> None:
     """Chain B of 1BD2: label_seq_id is the author's number + 1."""
     text = report(checked(task_file(pmhc("B", hotspots=(20, 60)))), MODEL)
     assert "(author 19)" in text and "(author 59)" in text
 
 
-def test_modified_residues_are_shown(task_file, tmp_path):
+def test_modified_residues_are_shown(task_file: TaskFile, tmp_path: Path) -> None:
     path = tmp_path / "cso.pdb"
     pdb = gzip.decompress((STRUCTURES / "1BD2_AC.pdb.gz").read_bytes()).decode()
     path.write_text(re.sub(r"^ATOM  (.{11})CYS A 101", r"ATOM  \1CSO A 101", pdb, flags=re.M))
@@ -67,32 +72,32 @@ def test_modified_residues_are_shown(task_file, tmp_path):
     assert "CSO 101 -> CYS" in report(checked(task_file(task)), MODEL)
 
 
-def said(task_file, task: dict) -> str:
+def said(task_file: TaskFile, task: dict[str, Any]) -> str:
     return "\n".join(warnings(checked(task_file(task))))
 
 
-def test_a_sound_task_gives_no_warning(task_file):
+def test_a_sound_task_gives_no_warning(task_file: TaskFile) -> None:
     assert said(task_file, fixture_task("bpti")) == ""
 
 
-def test_a_buried_hotspot_is_named(task_file):
+def test_a_buried_hotspot_is_named(task_file: TaskFile) -> None:
     text = said(task_file, pmhc("A", hotspots=(65, 101)))  # 101: CYS of the disulfide, inside
     assert "hotspot A CYS 101 is buried" in text and "65" not in text
 
 
-def test_hotspots_too_far_apart_are_named(task_file):
+def test_hotspots_too_far_apart_are_named(task_file: TaskFile) -> None:
     far = said(task_file, pmhc("A", hotspots=(65, 224)))
     assert re.search(r"hotspots A \w{3} 65 and A \w{3} 224 are \d+ Å apart", far)
     assert "apart" not in said(task_file, pmhc("A", hotspots=(65, 69)))
 
 
-def test_a_crop_that_cuts_by_a_hotspot_is_named(task_file):
+def test_a_crop_that_cuts_by_a_hotspot_is_named(task_file: TaskFile) -> None:
     text = said(task_file, pmhc("A", crop="1-66", hotspots=(65,)))
     assert "within 10 Å of a hotspot: chain A loses 67-" in text
     assert "loses" not in said(task_file, pmhc("A", hotspots=(65,)))
 
 
-def test_a_cut_residue_of_hydrogens_alone_is_no_matter(task_file, tmp_path):
+def test_a_cut_residue_of_hydrogens_alone_is_no_matter(task_file: TaskFile, tmp_path: Path) -> None:
     pdb = gzip.decompress((STRUCTURES / "1BD2_AC.pdb.gz").read_bytes()).decode()
     of_68 = re.findall(r"^ATOM  .{15}A  68 .*\n", pdb, flags=re.M)
     hydrogen = of_68[0][:12] + " H  " + of_68[0][16:76] + " H" + of_68[0][78:]
@@ -103,14 +108,14 @@ def test_a_cut_residue_of_hydrogens_alone_is_no_matter(task_file, tmp_path):
     assert "chain A loses 67, 69" in said(task_file, task)
 
 
-def test_author_numbers_are_translated(task_file):
+def test_author_numbers_are_translated(task_file: TaskFile) -> None:
     text = said(task_file, pmhc("B", hotspots=(20,)))
     assert "20 -> 21" in text
     with pytest.raises(InputError, match=r"hotspot.*from author numbers to these: 99 -> 100"):
         checked(task_file(pmhc("B", crop="1-98", hotspots=(99,))))
 
 
-def test_author_chain_names_are_explained(task_file, tmp_path):
+def test_author_chain_names_are_explained(task_file: TaskFile, tmp_path: Path) -> None:
     document = gemmi.cif.read(str(STRUCTURES / "5PTI.cif.gz"))
     column = document[0].find_values("_atom_site.auth_asym_id")
     for i in range(len(column)):
@@ -125,11 +130,11 @@ def test_author_chain_names_are_explained(task_file, tmp_path):
         checked(task_file(task))
 
 
-def test_no_hotspots_at_all_is_said(task_file):
+def test_no_hotspots_at_all_is_said(task_file: TaskFile) -> None:
     assert "no hotspots" in said(task_file, pmhc("C"))
 
 
-def test_exposed_area_of_spheres():
+def test_exposed_area_of_spheres() -> None:
     """A lone sphere, two that share a cap, one inside a cage."""
     radius = 1.7 + 1.4
     lone = exposed_area(np.zeros((1, 3)), np.array([1.7]), np.array([0]))
@@ -142,11 +147,11 @@ def test_exposed_area_of_spheres():
     assert exposed_area(cage, np.full(7, 1.7), np.array([0])) == 0
 
 
-def test_ranges():
+def test_ranges() -> None:
     assert ranges([3, 1, 2, 9, 11, 12]) == "1-3, 9, 11-12"
 
 
-def test_the_cropped_target_is_written(tmp_path, task_file):
+def test_the_cropped_target_is_written(tmp_path: Path, task_file: TaskFile) -> None:
     done = run("px-target", "-i", task_file(fixture_task("tcr_gaps")), "-o", tmp_path, "-m", TINY)
     assert done.returncode == 0, done.stderr
     written = gemmi.read_structure(str(tmp_path / "tcr_gaps_parsed_target.cif"))
@@ -172,7 +177,9 @@ WRONG = {
 
 
 @pytest.mark.parametrize("change, field", WRONG.values(), ids=WRONG)
-def test_a_wrong_task_is_one_line(tmp_path, task_file, change, field):
+def test_a_wrong_task_is_one_line(
+    tmp_path: Path, task_file: TaskFile, change: Callable[..., None], field: str
+) -> None:
     task = fixture_task("bpti")
     task["hotspot"] = {}
     change(task)
@@ -182,7 +189,7 @@ def test_a_wrong_task_is_one_line(tmp_path, task_file, change, field):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_published_commands_do_the_same(tmp_path, task_file):
+def test_the_published_commands_do_the_same(tmp_path: Path, task_file: TaskFile) -> None:
     path = task_file(fixture_task("bpti"))
     checked = run("pxdesign", "check-input", "--yaml", path)
     assert checked.returncode == 0 and "LYS 15, ARG 17, ILE 19" in checked.stdout

@@ -2,11 +2,14 @@
 
 import gzip
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import gemmi
 import numpy as np
 import pytest
-from conftest import STRUCTURES, fixture_task
+from conftest import STRUCTURES, TaskFile, fixture_task
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +30,7 @@ def refused(path: str) -> str:
     return message
 
 
-def bpti(**changes) -> dict:
+def bpti(**changes: Any) -> dict[str, Any]:
     task = fixture_task("bpti")
     for where, value in changes.items():
         *parents, last = where.split("__")
@@ -38,7 +41,7 @@ def bpti(**changes) -> dict:
     return task
 
 
-WRONG = {
+WRONG: dict[str, tuple[Any, ...]] = {
     "unknown chain": (bpti(condition__filter__chain_id=["B"], hotspot={}), "chain B", "(A)"),
     "hotspot outside": (
         bpti(condition__filter__crop={"A": "1-10"}),
@@ -84,7 +87,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_wrong_tasks_are_refused_in_one_line(case, task_file):
+def test_wrong_tasks_are_refused_in_one_line(case: str, task_file: TaskFile) -> None:
     task, *parts = WRONG[case]
     path = task_file(task)
     message = refused(path)
@@ -92,7 +95,7 @@ def test_wrong_tasks_are_refused_in_one_line(case, task_file):
         assert part in message, message
 
 
-def test_wrong_files_are_refused_in_one_line(tmp_path, task_file):
+def test_wrong_files_are_refused_in_one_line(tmp_path: Path, task_file: TaskFile) -> None:
     for text, part in (
         ("", "mapping"),
         ("[]", "an empty list"),
@@ -110,7 +113,7 @@ def test_wrong_files_are_refused_in_one_line(tmp_path, task_file):
     assert "own for each task" in refused(task_file(bpti(), bpti()))
 
 
-def test_wrong_structures_are_refused_in_one_line(tmp_path, task_file):
+def test_wrong_structures_are_refused_in_one_line(tmp_path: Path, task_file: TaskFile) -> None:
     whole = (STRUCTURES / "5PTI.cif.gz").read_bytes()
     text = gzip.decompress(whole)
     contents = {
@@ -132,14 +135,14 @@ def test_wrong_structures_are_refused_in_one_line(tmp_path, task_file):
         assert name in refused(task_file(bpti(condition__structure_file=str(path)))), name
 
 
-def test_a_residue_without_a_known_parent_is_named(tmp_path, task_file):
+def test_a_residue_without_a_known_parent_is_named(tmp_path: Path, task_file: TaskFile) -> None:
     text = gzip.decompress((STRUCTURES / "1HVR.pdb.gz").read_bytes()).replace(b"CSO", b"QQQ")
     (tmp_path / "x.pdb").write_bytes(text)
     task = bpti(condition__structure_file=str(tmp_path / "x.pdb"), hotspot={})
     assert "QQQ 67" in refused(task_file(task))
 
 
-def test_yaml_and_json_mean_the_same(tmp_path, task_file):
+def test_yaml_and_json_mean_the_same(tmp_path: Path, task_file: TaskFile) -> None:
     (tmp_path / "5PTI.cif.gz").write_bytes((STRUCTURES / "5PTI.cif.gz").read_bytes())
     (tmp_path / "bpti.yaml").write_text(
         "binder_length: 40\ntarget:\n  file: 5PTI.cif.gz\n  chains:\n"
@@ -155,7 +158,7 @@ def test_yaml_and_json_mean_the_same(tmp_path, task_file):
 
 
 @pytest.mark.parametrize("pick", [None, "all", {"crop": "all"}, {}])
-def test_the_whole_chain_in_yaml(tmp_path, pick):
+def test_the_whole_chain_in_yaml(tmp_path: Path, pick: str) -> None:
     path = tmp_path / "t.yaml"
     task = {
         "binder_length": 5,
@@ -167,7 +170,9 @@ def test_the_whole_chain_in_yaml(tmp_path, pick):
     assert len(chain.residues) == 58
 
 
-def test_msa_and_unknown_fields_are_said(task_file, capsys):
+def test_msa_and_unknown_fields_are_said(
+    task_file: TaskFile, capsys: pytest.CaptureFixture[str]
+) -> None:
     read_tasks(task_file(bpti(condition__msa={"A": "x"}, hotspots={"A": [1]})))
     said = capsys.readouterr().err
     assert said.count("msa is ignored") == 1
@@ -175,7 +180,9 @@ def test_msa_and_unknown_fields_are_said(task_file, capsys):
 
 
 @pytest.mark.parametrize(("name", "chains"), [("1BD2", "ABCDE"), ("1HVR", "AB")])
-def test_pdb_files_as_people_have_them(name, chains, task_file, capsys):
+def test_pdb_files_as_people_have_them(
+    name: str, chains: str, task_file: TaskFile, capsys: pytest.CaptureFixture[str]
+) -> None:
     task = bpti(
         condition__structure_file=str(STRUCTURES / f"{name}.pdb.gz"),
         condition__filter__chain_id=list(chains),
@@ -192,7 +199,9 @@ def test_pdb_files_as_people_have_them(name, chains, task_file, capsys):
         assert said.count("modified residue CSO 67 is taken as CYS") == 2
 
 
-def structure_with(task_file, tmp_path, edit) -> Task:
+def structure_with(
+    task_file: TaskFile, tmp_path: Path, edit: Callable[[gemmi.Structure], object]
+) -> Task:
     """A task on 5PTI as a PDB file after `edit` has changed the structure."""
     structure = gemmi.read_structure(str(STRUCTURES / "5PTI.cif.gz"))
     structure.setup_entities()
@@ -203,8 +212,8 @@ def structure_with(task_file, tmp_path, edit) -> Task:
     return task
 
 
-def test_the_first_model_is_taken(task_file, tmp_path):
-    def second_model(structure):
+def test_the_first_model_is_taken(task_file: TaskFile, tmp_path: Path) -> None:
+    def second_model(structure: gemmi.Structure) -> None:
         model = structure[0].clone()
         model.num = 2
         for cra in model.all():
@@ -216,8 +225,10 @@ def test_the_first_model_is_taken(task_file, tmp_path):
     assert featurize(edited, 9).digest(None) == featurize(plain, 9).digest(None)
 
 
-def test_selenomethionine_is_methionine(task_file, tmp_path, capsys):
-    def to_mse(structure):
+def test_selenomethionine_is_methionine(
+    task_file: TaskFile, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def to_mse(structure: gemmi.Structure) -> None:
         for residue in structure[0]["A"]:
             if residue.name == "MET":
                 residue.name, residue.het_flag = "MSE", "H"
@@ -231,8 +242,8 @@ def test_selenomethionine_is_methionine(task_file, tmp_path, capsys):
     assert "modified" not in capsys.readouterr().err
 
 
-def test_insertion_codes_are_kept_apart(task_file, tmp_path):
-    def insert(structure):
+def test_insertion_codes_are_kept_apart(task_file: TaskFile, tmp_path: Path) -> None:
+    def insert(structure: gemmi.Structure) -> None:
         for residue in structure[0]["A"]:
             if residue.seqid.num == 31:
                 residue.seqid = gemmi.SeqId(30, "A")
@@ -243,7 +254,7 @@ def test_insertion_codes_are_kept_apart(task_file, tmp_path):
     assert numbers[29:32] == [(30, ""), (30, "A"), (32, "")]
 
 
-def test_the_conformer_of_highest_occupancy_is_taken(tmp_path, task_file):
+def test_the_conformer_of_highest_occupancy_is_taken(tmp_path: Path, task_file: TaskFile) -> None:
     (task,) = read_tasks(task_file(bpti()))
     (chain,) = read_target(task)
     glu = chain.residues[6]  # A at 0.70, B at 0.30
@@ -271,7 +282,9 @@ FIELDS = (
 
 
 @given(st.sampled_from(FIELDS), json_values)
-def test_any_field_may_hold_anything(tmp_path_factory, field, value):
+def test_any_field_may_hold_anything(
+    tmp_path_factory: pytest.TempPathFactory, field: str, value: object
+) -> None:
     """Every task file is read, or refused with an InputError: nothing else."""
     path = tmp_path_factory.mktemp("any") / "task.json"
     path.write_text(json.dumps([bpti(**{field: value})]))
@@ -283,7 +296,9 @@ def test_any_field_may_hold_anything(tmp_path_factory, field, value):
 
 
 @given(st.text(max_size=200))
-def test_any_text_may_stand_in_a_task_file(tmp_path_factory, text):
+def test_any_text_may_stand_in_a_task_file(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
     path = tmp_path_factory.mktemp("any") / "task.yaml"
     path.write_text(text, encoding="utf-8", errors="replace")
     try:
@@ -292,10 +307,10 @@ def test_any_text_may_stand_in_a_task_file(tmp_path_factory, text):
         assert "\n" not in str(error)
 
 
-def test_a_target_without_any_ca_is_refused(task_file, tmp_path):
+def test_a_target_without_any_ca_is_refused(task_file: TaskFile, tmp_path: Path) -> None:
     """Designs are laid on the target by its CA atoms."""
 
-    def strip(structure):
+    def strip(structure: gemmi.Structure) -> None:
         for residue in structure[0]["A"]:
             for i in [i for i, atom in enumerate(residue) if atom.name == "CA"]:
                 del residue[i]
