@@ -15,77 +15,114 @@ model := ""
 device := ""
 
 root := justfile_directory()
+recipe := root / "tools/recipe"
+python := root / ".venv/bin/python"
 export PATH := root / "bin:" + env("PATH")
 export PX_VARIABLES := "preset=" + preset + "\ninput_json_path=" + input_json_path + "\ndump_dir=" + dump_dir + "\nseeds=" + seeds + "\nN_sample=" + N_sample + "\nN_step=" + N_step + "\nsample_diffusion_chunk_size=" + sample_diffusion_chunk_size + "\nmodel=" + model + "\ndevice=" + device
-export PX_EXAMPLE := root / "examples/bpti.yaml"
 
 # show the recipes
+[private]
 default:
-    @just --justfile "{{ justfile() }}" --list
+    @just --justfile "{{ justfile() }}" --list --unsorted
 
 # generate designs and write their CIFs: just pipeline [preset=extended] [input_json_path=design.json] [dump_dir=results/] [seeds=1,2] ...
+[group("design")]
 [no-cd]
+[no-exit-message]
 pipeline *settings:
-    @"{{ root }}/tools/recipe" pipeline "$@"
+    @exec "{{ recipe }}" pipeline "$@"
 
 # only generate the raw chunk files; prints their paths
+[group("design")]
 [no-cd]
+[no-exit-message]
 sample *settings:
-    @"{{ root }}/tools/recipe" sample "$@"
+    @exec "{{ recipe }}" sample "$@"
 
 # only write the CIFs of the chunks that are there
+[group("design")]
 [no-cd]
+[no-exit-message]
 write-cif *settings:
-    @"{{ root }}/tools/recipe" write-cif "$@"
+    @exec "{{ recipe }}" write-cif "$@"
 
-# how far the runs are: just status [dump_dir]
+# remove the results of a dump_dir after asking: just clean [dump_dir]
+[group("design")]
 [no-cd]
-status *settings:
-    @"{{ root }}/tools/recipe" status "$@"
+[no-exit-message]
+clean *folder:
+    @exec "{{ recipe }}" clean "$@"
 
 # look at the task before a run: chains, crop, hotspots, what may be wrong with them
+[group("look")]
 [no-cd]
+[no-exit-message]
 target *settings:
-    @"{{ root }}/tools/recipe" target "$@"
+    @exec "{{ recipe }}" target "$@"
+
+# how far the runs are: just status [dump_dir]
+[group("look")]
+[no-cd]
+[no-exit-message]
+status *settings:
+    @exec "{{ recipe }}" status "$@"
 
 # score the designs and list the best: just score [dump_dir] [top=20]
+[group("look")]
 [no-cd]
+[no-exit-message]
 score *settings:
-    @"{{ root }}/tools/recipe" score "$@"
+    @exec "{{ recipe }}" score "$@"
 
 # set the environment up (done by every recipe when needed)
+[group("develop")]
 setup:
     @"{{ root }}/bin/just" --version
 
-# run the tests (words go to pytest)
-test *words: setup
-    "{{ root }}/.venv/bin/python" -m pytest "$@"
+# set up what the tests need too
+[private]
+for-developers:
+    @PXTOOLS_EXTRAS="dev,${PXTOOLS_EXTRAS:-}" "{{ root }}/bin/just" --version > /dev/null
 
-# break runs on purpose, and print what became of them: just faults [20 [killed disk_full ...]]
-faults *words: setup
-    "{{ root }}/.venv/bin/python" tests/faults.py "$@"
+# run all tests (further words go to pytest)
+[group("develop")]
+test *words: for-developers
+    "{{ python }}" -m pytest "$@"
 
-# feed N mutated files of each kind to everything that reads one
-fuzz times="2000": setup
-    "{{ root }}/.venv/bin/python" tests/fuzz.py "{{ times }}"
+# check style and types, and run the fast tests
+[group("develop")]
+check: lint
+    "{{ python }}" -m pytest -m "not slow"
 
 # check style and types
-lint: setup
-    "{{ root }}/.venv/bin/ruff" check .
-    "{{ root }}/.venv/bin/ruff" format --check .
-    "{{ root }}/.venv/bin/mypy"
+[group("develop")]
+lint: for-developers
+    "{{ python }}" -m ruff check .
+    "{{ python }}" -m ruff format --check .
+    "{{ python }}" -m mypy
 
 # reformat the sources
-format: setup
-    "{{ root }}/.venv/bin/ruff" check --fix .
-    "{{ root }}/.venv/bin/ruff" format .
+[group("develop")]
+format: for-developers
+    "{{ python }}" -m ruff check --fix .
+    "{{ python }}" -m ruff format .
 
-# remove the results of a dump_dir after asking: just clean [dump_dir]
-[confirm("Remove all designs, chunks and saved states there?")]
-[no-cd]
-clean folder="results":
-    rm -rf -- "{{ folder }}/global_run_0"
+# write docs/commands/*.txt, the --help of each tool
+[group("develop")]
+help-texts: setup
+    "{{ python }}" tools/help_texts.py
+
+# break runs on purpose, and print what became of them: just faults [20 [killed disk_full ...]]
+[group("develop")]
+faults *words: for-developers
+    "{{ python }}" tests/faults.py "$@"
+
+# feed N mutated files of each kind to everything that reads one
+[group("develop")]
+fuzz times="2000": for-developers
+    "{{ python }}" tests/fuzz.py "{{ times }}"
 
 # time the denoiser step against its matrix products, and the tools: just bench [step|tools] [--device gpu]
+[group("develop")]
 bench *words: setup
-    "{{ root }}/.venv/bin/python" tools/bench.py "$@"
+    "{{ python }}" tools/bench.py "$@"

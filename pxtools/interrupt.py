@@ -1,13 +1,25 @@
-"""Ctrl+C and SIGTERM end a run in order: what was computed is saved first."""
+"""Signals end a run in order: what was computed is saved first. So does the loss of the front.
 
+A front is a program that starts tools and hands signals on to them (pxtools/commands/front.py).
+"""
+
+import os
 import signal
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+# where a tool finds the process ids of the front that started it and of those above that one
+FRONT = "PXTOOLS_FRONT"
+LOOK_EVERY_SECONDS = 0.2
+SAME_STOP_SECONDS = 1.0  # a terminal and a front, or two fronts, may tell of one stop twice
+
 
 class Interrupted(BaseException):
-    """SIGINT or SIGTERM arrived; `exit_code` is 130 or 143."""
+    """SIGHUP, SIGINT or SIGTERM arrived; `exit_code` is 129, 130 or 143."""
 
     def __init__(self, signum: int):
         super().__init__(signum)
@@ -20,20 +32,62 @@ class Interrupted(BaseException):
 
 _postponed: int | None = None
 _depth = 0
+_stopped_at = float("-inf")
+_first_one_waits = False
 
 
 def _arrived(signum: int, frame: FrameType | None) -> None:
-    global _postponed
+    global _postponed, _stopped_at, _first_one_waits
+    if signum == signal.SIGINT and _first_one_waits:
+        _first_one_waits = False
+        return
+    if time.monotonic() - _stopped_at < SAME_STOP_SECONDS:
+        return
+    _stopped_at = time.monotonic()
     if _depth:
         _postponed = signum
     else:
         raise Interrupted(signum)
 
 
-def catch_interrupts() -> None:
-    """Turn SIGINT and SIGTERM into Interrupted, wherever the program is."""
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, _arrived)
+def catch_interrupts(arrived: Callable[[int, FrameType | None], None] = _arrived) -> None:
+    """Turn SIGHUP, SIGINT and SIGTERM into Interrupted (or into a call of `arrived`).
+
+    SIGHUP stays ignored under nohup. A tool that a front started stops when the front is gone.
+    """
+    for signum in SIGNALS:
+        if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:
+            signal.signal(signum, arrived)
+    if fronts := os.environ.pop(FRONT, ""):
+        stop_without(*map(int, fronts.split()))
+
+
+def finish_what_is_piped_in() -> None:
+    """Let the first Ctrl+C pass: it ends the program that writes to this one's stdin too."""
+    global _first_one_waits
+    _first_one_waits = True
+
+
+def stop_without(parent: int, *above: int) -> None:
+    """Send this process SIGTERM, as `kill` would, once its parent, or one above, is gone."""
+
+    def look() -> None:
+        while os.getppid() == parent and all(map(_is_there, above)):
+            time.sleep(LOOK_EVERY_SECONDS)
+        signal.pthread_kill(main, signal.SIGTERM)
+
+    main = threading.get_ident()
+    threading.Thread(target=look, daemon=True).start()
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True
 
 
 @contextmanager

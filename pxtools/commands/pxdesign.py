@@ -6,12 +6,15 @@ pxdesign status DIR                     px-status DIR
 pxdesign check-input --yaml FILE        px-target -i FILE
 pxdesign parse-target --yaml FILE -o D  px-target -i FILE -o D
 pxdesign score DIR                      px-score DIR
+pxdesign prepare-msa                    not needed: the generator uses no alignments
 """
 
-import signal
-import subprocess
+import importlib
 import sys
-from types import FrameType
+
+from pxtools import __version__
+from pxtools.commands.front import Front
+from pxtools.console import say, warn
 
 TOOLS = {
     "sample": "sample",
@@ -20,54 +23,84 @@ TOOLS = {
     "parse-target": "target",
     "score": "score",
 }
-COMMANDS = ",".join(["pipeline", "infer", *TOOLS])
+COMMANDS = ",".join(["pipeline", "infer", *TOOLS, "prepare-msa"])
 USAGE = f"""usage: pxdesign {{{COMMANDS}}} ...
 
 {(__doc__ or "").split(chr(10), 2)[2].rstrip()}
 
-Options of pipeline are those of px-sample (px-sample --help); --no_align goes to px-write-cif.
+Options of pipeline are those of px-sample (px-sample --help), in whatever case; --no_align goes to
+px-write-cif. Options of the published pipeline that mean nothing here are named and ignored.
 """
+FLAGS = ("quiet", "no_align", "example", "help", "version")
+OPTIONS = (
+    *("input_json_path", "dump_dir", "preset", "N_sample", "N_step", "seeds", "model", "device"),
+    *("sample_diffusion_chunk_size", "dtype", "workers", *FLAGS),
+    *("eta_type", "eta_min", "eta_max", "gamma0", "gamma_min"),
+)
+SYNONYMS = {"input": "input_json_path", "yaml": "input_json_path", "output_dir": "dump_dir"}
+WITHOUT_MEANING = {
+    *("n_max_runs", "target_template_rmsd_thres", "return_topk", "extended_w_af2", "use_msa"),
+    *("extended_w_ptx", "min_total_return", "max_success_return", "early_stop", "model_name"),
+    *("min_early_stop_rounds", "min_early_stop_successes", "load_checkpoint_dir", "num_workers"),
+    *("load_strict", "use_fast_ln", "use_deepspeed_evo_attention"),
+}
+OURS = {option.lower(): option for option in OPTIONS} | SYNONYMS
 
 
 def main() -> None:
-    words = sys.argv[1:]
-    if words and words[0] in ("pipeline", "infer"):
-        sys.exit(pipeline(words[1:]))
-    if words and words[0] in TOOLS:
-        given = ["-i" if word == "--yaml" else word for word in words[1:]]
-        sys.exit(subprocess.call([*tool(TOOLS[words[0]]), *given]))
-    asked = bool({"-h", "--help"} & set(words))
+    name, *words = sys.argv[1:] or [""]
+    if name in ("pipeline", "infer"):
+        sys.exit(pipeline(Front(), words))
+    if name in TOOLS:
+        run_here(TOOLS[name], translated(words))
+    if name == "prepare-msa":
+        say("prepare-msa: there is nothing to do: the generator uses no alignments; use the task "
+            "file as it is")
+        sys.exit(0)
+    if name == "--version":
+        print(f"pxdesign {__version__}")
+        sys.exit(0)
+    asked = bool({"-h", "--help"} & {name, *words})
     print(USAGE, file=sys.stdout if asked else sys.stderr, end="")
     sys.exit(0 if asked else 2)
 
 
-def tool(name: str) -> list[str]:
-    return [sys.executable, "-m", f"pxtools.commands.{name}"]
+def run_here(tool: str, words: list[str]) -> None:
+    """Become a tool; does not return."""
+    sys.argv[1:] = words
+    importlib.import_module(f"pxtools.commands.{tool}").main()
 
 
-def pipeline(words: list[str]) -> int:
-    """px-sample | px-write-cif as two processes; returns the first exit code that is not 0."""
-    no_align = {"--no_align", "--no-align"}
-    for_writer = [word for word in words if word in {"-q", "--quiet", *no_align}]
-    for_sampler = [word for word in words if word not in no_align]
-    if {"-h", "--help"} & set(words):
-        return subprocess.call([*tool("sample"), "--help"])
-    sampler = subprocess.Popen([*tool("sample"), *for_sampler], stdout=subprocess.PIPE)
-    assert sampler.stdout
-    writer = subprocess.Popen(
-        # a group of its own: it finishes the chunks it was given when the sampler is interrupted
-        [*tool("write_cif"), *for_writer],
-        stdin=sampler.stdout,
-        start_new_session=True,
-    )
-    sampler.stdout.close()
+def pipeline(front: Front, words: list[str]) -> int:
+    """px-sample | px-write-cif as two processes; returns their exit code."""
+    words = translated(words)
+    if {"-h", "--help", "--version"} & set(words):
+        return front.run("sample", words)
+    for_sampler = [word for word in words if word != "--no_align"]
+    for_writer = [word for word in words if word in ("-q", "--quiet", "--no_align")]
+    return front.pipe("sample", for_sampler, "write_cif", for_writer)
 
-    def forward(signum: int, frame: FrameType | None) -> None:
-        sampler.send_signal(signum)
 
-    signal.signal(signal.SIGTERM, forward)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to px-sample as well
-    return sampler.wait() or writer.wait()
+def translated(words: list[str]) -> list[str]:
+    """The published command line's words in these tools' spelling.
+
+    Options that mean nothing here are named in one warning and left out, with their values.
+    """
+    out: list[str] = []
+    ignored: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        name, equals, value = word.partition("=")
+        option = name[2:].lower().replace("-", "_") if name.startswith("--") else ""
+        if option in WITHOUT_MEANING or "." in option:
+            has_value = not equals and rest and not rest[0].startswith("-")
+            ignored.append(f"{word} {rest.pop(0)}" if has_value else word)
+        else:
+            out.append(f"--{OURS[option]}{equals}{value}" if option in OURS else word)
+    if ignored:
+        warn(f"Ignored, as they mean nothing here: {', '.join(ignored)}")
+    return out
 
 
 if __name__ == "__main__":

@@ -1,0 +1,65 @@
+"""A front: starts tools, hands signals on to them, waits for all of them, exits as they did."""
+
+import os
+import signal
+import subprocess
+import sys
+from types import FrameType
+from typing import Any
+
+from pxtools.interrupt import FRONT, catch_interrupts
+
+CLOSED_PIPE = 141
+
+
+class Front:
+    """The tools that were started together, in the order of their pipe.
+
+    `stopped` is the first signal that arrived; nothing is started after it.
+    """
+
+    def __init__(self) -> None:
+        self.stopped: int | None = None
+        self.running: list[subprocess.Popen[bytes]] = []
+        catch_interrupts(self._hand_on)
+
+    def _hand_on(self, signum: int, frame: FrameType | None) -> None:
+        self.stopped = self.stopped or signum
+        # Ctrl+C ends the head of a pipe; the others finish what it has given them
+        for process in self.running[:1] if signum == signal.SIGINT else self.running:
+            process.send_signal(signum)
+
+    def start(self, tool: str, words: list[str], **streams: Any) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", f"pxtools.commands.{tool}", *words]
+        environment = {**os.environ, FRONT: str(os.getpid())}
+        process = subprocess.Popen(command, env=environment, **streams)
+        self.running.append(process)
+        if self.stopped:  # it came while the tool was started
+            self._hand_on(self.stopped, None)
+        return process
+
+    def wait(self) -> int:
+        """The exit code of all that were started: the signal's, or the first that is not 0.
+
+        Where a reader failed, its code is told rather than that of the pipe it closed.
+        """
+        codes = [process.wait() for process in self.running]
+        self.running.clear()
+        if self.stopped:
+            return 128 + self.stopped
+        failed = [128 - code if code < 0 else code for code in codes if code]
+        return next((code for code in failed if code != CLOSED_PIPE), max(failed, default=0))
+
+    def run(self, tool: str, words: list[str]) -> int:
+        """Start one tool and wait for it."""
+        if not self.stopped:
+            self.start(tool, words)
+        return self.wait()
+
+    def pipe(self, tool: str, words: list[str], reader: str, reader_words: list[str]) -> int:
+        """Start two tools, the second reading what the first prints, and wait for both."""
+        first = self.start(tool, words, stdout=subprocess.PIPE)
+        assert first.stdout
+        self.start(reader, reader_words, stdin=first.stdout)
+        first.stdout.close()
+        return self.wait()

@@ -1,0 +1,157 @@
+"""The recipes of the justfile: their key=value words, and just's variables, become options.
+
+Started as: recipe NAME [key=value | --option [value] | folder] ...
+"""
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pxtools.commands.example import example_task
+from pxtools.commands.front import Front
+from pxtools.commands.pxdesign import FLAGS, OURS, pipeline, run_here, translated
+from pxtools.console import say
+from pxtools.interrupt import FRONT
+
+VARIABLES = "PX_VARIABLES"  # the justfile's settings, as lines of name=value
+STARTER = "PX_STARTER"  # the process id of bin/just, where it has started just
+SYNONYMS = {"i": "input_json_path", "o": "dump_dir"}
+PATHS = ("input_json_path", "dump_dir")
+SAMPLING = ("preset", "N_sample", "N_step", "sample_diffusion_chunk_size", "model", "device")
+USED = {  # the variables that mean something to a recipe
+    "pipeline": (*PATHS, *SAMPLING, "seeds"),
+    "sample": (*PATHS, *SAMPLING, "seeds"),
+    "write-cif": (*PATHS, "seeds"),
+    "target": ("input_json_path", "model"),
+    "status": ("dump_dir",),
+    "score": ("dump_dir",),
+    "clean": ("dump_dir",),
+}
+FLAGS_OF_RECIPES = {*FLAGS, "q", "h", "json", "watch", "yes", "y"}
+SHOWN_ALL_THE_SAME = (0, 3, 75)  # px-sample's exit codes after which there are designs to show
+
+
+@dataclass
+class Asked:
+    """What the words and variables ask for; None where they do not say."""
+
+    input_json_path: str | None = None
+    dump_dir: str | None = None
+    options: list[str] = field(default_factory=list)
+
+
+class WrongWord(Exception):
+    """A word that is no setting."""
+
+
+def main() -> None:
+    recipe, *words = sys.argv[1:]
+    os.environ[FRONT] = f"{os.getppid()} {os.environ.pop(STARTER, '')}"
+    try:
+        asked = read(recipe, words, os.environ.pop(VARIABLES, "").splitlines())
+    except WrongWord as error:
+        say(f"just {recipe}: {error}")
+        sys.exit(2)
+    folder = "results" if asked.dump_dir is None else asked.dump_dir
+    if recipe == "clean":
+        sys.exit(clean(folder, asked.options))
+    if recipe in ("status", "score"):
+        run_here(recipe, [folder, *asked.options])
+    task = ["--input_json_path", asked.input_json_path or _example(asked.input_json_path)]
+    if recipe == "target":
+        out = [] if asked.dump_dir is None else ["--dump_dir", folder]
+        run_here("target", [*task, *out, *asked.options])
+    words = [*task, "--dump_dir", folder, *asked.options]
+    if recipe == "pipeline":
+        sys.exit(whole_pipeline(words, folder))
+    run_here(recipe.replace("-", "_"), translated(words))
+
+
+def read(recipe: str, words: list[str], variables: list[str]) -> Asked:
+    """The settings of the words; the first one counts, and words before variables."""
+    asked = Asked()
+    given: set[str] = set()
+
+    def take(option: str, value: str) -> None:
+        if option in given:
+            return
+        given.add(option)
+        if option in PATHS:
+            setattr(asked, option, value)
+        else:
+            asked.options.append(f"--{option}={value}")
+
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        name, equals, value = word.partition("=")
+        option = name.lstrip("-").replace("-", "_")
+        option = SYNONYMS.get(option) or OURS.get(option.lower(), option)
+        is_flag = option in FLAGS_OF_RECIPES or (recipe, word) == ("status", "-w")
+        if equals and (name.startswith("--") or name.isidentifier()):
+            take(option, value)
+        elif name.startswith("--") and not is_flag or name in ("-i", "-o"):
+            if not rest:
+                raise WrongWord(f"expected a value after {word}, found nothing")
+            take(option, rest.pop(0))
+        elif name.startswith("-"):
+            asked.options += [word] if is_flag else [word, *rest[:1]]
+            del rest[: not is_flag]
+        elif recipe in ("status", "score", "clean") and "dump_dir" not in given:
+            take("dump_dir", word)
+        else:
+            raise WrongWord(f"expected settings such as preset=extended, found {word}")
+    for line in variables:
+        name, _, value = line.partition("=")
+        if value and name in USED[recipe]:
+            take(name, value)
+    return asked
+
+
+def _example(given: str | None) -> str:
+    if given is not None:
+        return given  # an empty path, for the tool to refuse
+    path = str(example_task())
+    say(f"No input_json_path given: using the example {path}")
+    return path
+
+
+def whole_pipeline(words: list[str], folder: str) -> int:
+    """Sample and write; then show how far the runs are and which designs are best."""
+    front = Front()
+    code = pipeline(front, words)
+    if code not in SHOWN_ALL_THE_SAME:
+        return code
+    front.run("status", [folder])
+    scored = front.run("score", ["--quiet", folder])
+    return scored if front.stopped else code or scored
+
+
+def clean(folder: str, options: list[str]) -> int:
+    """Remove all results in a folder after asking. Returns the exit code."""
+    results = Path(folder) / "global_run_0"
+    if not results.is_dir() or results.is_symlink():
+        say(f"{results}: no such folder, nothing to remove")
+        return 0
+    runs = len(list(results.glob("*/seed_*")))
+    designs = len(list(results.glob("*/seed_*/predictions/*.cif")))
+    if not {"-y", "--yes"} & set(options):
+        print(
+            f"Remove {results.absolute()} with all its designs, chunks and saved states "
+            f"({runs} runs, {designs} designs)? [y/N] ",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            say("Nothing was removed.")
+            return 1
+    shutil.rmtree(results)
+    say(f"Removed {results}")
+    return 0
+
+
+if __name__ == "__main__":
+    main()
