@@ -18,7 +18,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -37,9 +39,6 @@ from pxtools.task.reading import read_tasks
 from pxtools.task.target import read_target
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-from conftest import formula_weight  # noqa: E402
-
 STRUCTURES = ROOT / "tests" / "data" / "structures"
 RECORD = RunRecord(
     TaskRecord("bench", 80, {"A": ChainRecord("all", (ResidueNumber(65),))}, "x.cif", "x"),
@@ -47,6 +46,7 @@ RECORD = RunRecord(
     Schedule(),
     seed=1,
 )
+Product = tuple[int, int, int, int]  # batch, m, k, n
 # about 200, 400 and 700 tokens: chains of 1BD2 and a binder
 SIZES = {
     200: ({"A": "1-120"}, 80),
@@ -76,13 +76,13 @@ def read(structure: str, crop: dict[str, str]) -> tuple[TargetChain, ...]:
         return read_target(read_tasks(file.name)[0])
 
 
-def products(config: Config, features: Features) -> tuple[list, list]:
+def products(config: Config, features: Features) -> tuple[list[Product], list[Product]]:
     """(batch, m, k, n) of every matrix product of a sample's step, and of a step's shared part."""
     t, a = features.n_tokens, len(features.atoms)
     c, ca, cs = config.c_token, config.c_atom, config.c_s
     windows = -(-a // config.n_queries)
 
-    def block(rows: int, width: int, heads: int, batch: int, q: int, k: int) -> list:
+    def block(rows: int, width: int, heads: int, batch: int, q: int, k: int) -> list[Product]:
         d = width // heads
         square, wide = [(1, rows, width, width)] * 5, [(1, rows, width, 2 * width)] * 2
         attention = [(heads * batch, q, d, k), (heads * batch, q, k, d)]
@@ -99,24 +99,12 @@ def products(config: Config, features: Features) -> tuple[list, list]:
     return [*token, *atom, *ends], shared
 
 
-def released_size() -> PXDesignD:
-    """The network with the stand-in weights that the tests' reference values were made with."""
-    sizes = json.loads((ROOT / "tests" / "data" / "full" / "parameters.json").read_text())
-    weights = {
-        name: mx.array(formula_weight(name, tuple(shape))) for name, (shape, *_) in sizes.items()
-    }
-    network = PXDesignD(Config())
-    network.load_weights(list(PXDesignD.sanitize(weights).items()))
-    mx.eval(network.parameters())
-    return network
-
-
 def floor(
     config: Config, features: Features, n_samples: int, dtype: mx.Dtype
 ) -> Callable[[], None]:
     """Runs a step's products and nothing else, spread over the cores as the step's samples are."""
     each, shared = products(config, features)
-    made: dict[tuple, tuple] = {}
+    made: dict[Product, tuple[Any, Any]] = {}
     together = 1 if ops.on_cpu() else n_samples
     for b, m, k, n in {*each, *shared}:
         # y as a layer's weight lies
@@ -126,7 +114,7 @@ def floor(
     if ops.on_cpu():
         made = {shape: (np.asarray(x), np.asarray(y)) for shape, (x, y) in made.items()}
 
-    def run(shapes: list) -> None:
+    def run(shapes: list[Product]) -> None:
         for shape in shapes:
             x, y = made[shape]
             product = x @ y.swapaxes(-1, -2)
@@ -170,7 +158,7 @@ def torch_seconds(
     return statistics.median(seconds(step) for _ in range(repeats))
 
 
-def seconds(function: Callable[[], None]) -> float:
+def seconds(function: Callable[[], object]) -> float:
     began = time.perf_counter()
     function()
     return time.perf_counter() - began
@@ -178,7 +166,8 @@ def seconds(function: Callable[[], None]) -> float:
 
 def measure(n_tokens: int, n_samples: int, dtype: str, repeats: int = 5) -> None:
     """One row, in a process of its own: peak memory is that of this case."""
-    network = released_size()
+    network = PXDesignD(Config())  # of the released model's size, with random weights
+    mx.eval(network.parameters())
     config = network.config
     if dtype != "float32":
         network.reduce_precision(getattr(mx, dtype))
@@ -194,8 +183,8 @@ def measure(n_tokens: int, n_samples: int, dtype: str, repeats: int = 5) -> None
         mx.eval(network.denoise(x, 16.0, condition))
 
     step()
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    memory = memory / (1e6 if sys.platform == "linux" else 1e9)
+    kilobyte = 1e6 if sys.platform == "linux" else 1e9
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / kilobyte
     if not ops.on_cpu():
         memory = mx.get_peak_memory() / 1e9
     products_alone = floor(config, features, n_samples, getattr(mx, dtype))
@@ -299,7 +288,7 @@ def machine() -> str:
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         cpu = next((line.split(": ")[1] for line in lines if line.startswith("model name")), cpu)
-    return f"{ops.cores()} cores of {cpu}, {platform.system()}, mlx {mx.__version__}"
+    return f"{ops.cores()} cores of {cpu}, {platform.system()}, mlx {version('mlx')}"
 
 
 def main() -> None:
@@ -311,7 +300,8 @@ def main() -> None:
     args = parser.parse_args()
     mx.set_default_device(mx.Device(getattr(mx, args.device)))
     if args.what == "measure":
-        measure(*args.sizes, args.dtype)
+        n_tokens, n_samples = args.sizes
+        measure(n_tokens, n_samples, args.dtype)
         return
     print(f"{machine()}, {mx.default_device()}, {args.dtype}\n")
     if args.what in ("all", "step"):

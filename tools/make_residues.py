@@ -11,6 +11,7 @@ import json
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import msgpack
 import numpy as np
@@ -21,7 +22,7 @@ AMINO_ACIDS = tuple(
 TYPES = {1: "i1", 2: "<i2", 3: "<i4", 4: "u1", 5: "<u2", 6: "<u4", 32: "<f4", 33: "<f8"}
 
 
-def decode(data, encodings):
+def decode(data: Any, encodings: list[dict[str, Any]]) -> Any:
     """Undo BinaryCIF encodings (Sehnal et al. 2020), last one first."""
     for enc in reversed(encodings):
         kind = enc["kind"]
@@ -44,7 +45,7 @@ def decode(data, encodings):
     return data
 
 
-def unpack_integers(data, enc):
+def unpack_integers(data: np.ndarray, enc: dict[str, Any]) -> np.ndarray:
     limits = np.iinfo(data.dtype)
     out, total = [], 0
     for value in data.tolist():
@@ -55,7 +56,7 @@ def unpack_integers(data, enc):
     return np.array(out)
 
 
-def main():
+def main() -> None:
     raw = msgpack.unpackb(Path(sys.argv[1]).read_bytes())
     (category,) = [
         c for c in raw["dataBlocks"][0]["categories"] if c["name"].endswith("chem_comp_atom")

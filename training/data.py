@@ -4,7 +4,8 @@ import hashlib
 
 import numpy as np
 
-from pxtools.network.features import featurize, one_hot, randomly_placed
+from pxtools.network.features import Features, featurize, one_hot, randomly_placed
+from pxtools.network.pxdesign import N_ELEMENTS, N_NAME_CHARS
 from pxtools.structure.backbone import (
     HELIX,
     STRAND,
@@ -13,15 +14,20 @@ from pxtools.structure.backbone import (
     radius_of_gyration,
     secondary_structure,
 )
-from pxtools.structure.residues import AMINO_ACIDS, residue_types
+from pxtools.structure.residues import AMINO_ACIDS, N_RESTYPES, ResidueNumber, residue_types
 from pxtools.structure.target import TargetChain, TargetResidue
 
 LETTERS = dict(zip("ARNDCQEGHILKMFPSTWYV", AMINO_ACIDS, strict=True))
+R_MAX, S_MAX = 32, 2  # of the relative position encoding
+ATOM_COLUMNS = 1 + N_ELEMENTS + N_NAME_CHARS
+TOKEN_COLUMNS = N_RESTYPES + 1 + 1 + 4 + 4
+PAIR_COLUMNS = 2 * (2 * R_MAX + 2) + 1 + (2 * S_MAX + 2)
 CONTACT = 8.0  # Å
 STRUCTURED = 0.6  # of a binder's residues are helix or strand
 STRANDED = 0.5  # of training's tries take only binders with strands: models neglect them
 STRANDS = 0.25  # of a binder's residues, then
 PAIRS_SHARE = 0.25  # of the cases are cut from complexes
+Case = tuple[np.ndarray, TargetChain]  # a binder's backbone (n, 4, 3), its target
 COMPACT = 1.2  # radius of gyration of a binder, relative to a globular chain's
 
 
@@ -31,15 +37,16 @@ class Chains:
     `pairs`, if given, is a file of two-chain complexes, for a share of the training cases.
     """
 
-    def __init__(self, path, held_out, pairs=None):
+    def __init__(self, path: str, held_out: bool, pairs: str | None = None) -> None:
         with np.load(path) as file:
-            data = {k: file[k] for k in ("coords", "seq", "dssp", "offset", "cluster40")}
-        self.__dict__.update(data)
-        self.picks = [i for i, c in enumerate(data["cluster40"]) if is_held_out(c) == held_out]
-        self.pairs = pairs and Pairs(pairs)
+            self.coords, self.seq, self.dssp = file["coords"], file["seq"], file["dssp"]
+            self.offset, clusters = file["offset"], file["cluster40"]
+        self.picks = [i for i, c in enumerate(clusters) if is_held_out(c) == held_out]
+        self.pairs = Pairs(pairs) if pairs else None
         self.stranded = 0 if held_out else STRANDED
 
-    def get(self, i):
+    def get(self, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Backbone (n, 4, 3) in Å, sequence, DSSP string."""
         rows = slice(self.offset[i], self.offset[i + 1])
         return self.coords[rows].astype(np.float32) * 0.01, self.seq[rows], self.dssp[rows]
 
@@ -47,25 +54,26 @@ class Chains:
 class Pairs:
     """Two-chain complexes of which neither chain is of a held-out cluster."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         with np.load(path) as file:
-            keys = ("coords", "seq", "resnum", "offset", "lenA", "cluster40A", "cluster40B")
-            self.__dict__.update({k: file[k] for k in keys})
-        both = zip(self.cluster40A, self.cluster40B, strict=True)
+            self.coords, self.seq, self.offset = file["coords"], file["seq"], file["offset"]
+            self.resnum, self.lengths = file["resnum"], file["lenA"]  # of the first chain
+            both = list(zip(file["cluster40A"], file["cluster40B"], strict=True))
         self.picks = [i for i, pair in enumerate(both) if not any(map(is_held_out, pair))]
 
-    def get(self, i):
+    def get(self, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+        """Backbone (n, 4, 3) in Å, sequence, residue numbers, length of the first chain."""
         rows = slice(self.offset[i], self.offset[i + 1])
         xyz = self.coords[rows].astype(np.float32) * 0.01
-        return xyz, self.seq[rows], self.resnum[rows], int(self.lenA[i])
+        return xyz, self.seq[rows], self.resnum[rows], int(self.lengths[i])
 
 
-def is_held_out(cluster):
+def is_held_out(cluster: object) -> bool:
     """2 % of the clusters, by a hash of their name."""
     return int(hashlib.sha256(str(cluster).encode()).hexdigest(), 16) % 50 == 0
 
 
-def cut(chains, rng, n_binder, n_target):
+def cut(chains: Chains, rng: np.random.Generator, n_binder: int, n_target: int) -> Case | None:
     """A random case: binder coordinates, target residues and their hotspots; None if unfit."""
     if chains.pairs and rng.random() < PAIRS_SHARE:
         return cut_pair(chains, rng, n_binder, n_target)
@@ -82,9 +90,10 @@ def cut(chains, rng, n_binder, n_target):
     return around(xyz, seq, np.arange(n) + 1, binder, far, rng, n_target)
 
 
-def cut_pair(chains, rng, n_binder, n_target):
+def cut_pair(chains: Chains, rng: np.random.Generator, n_binder: int, n_target: int) -> Case | None:
     """The same from a complex: a stretch of one chain, and the other chain."""
     pairs = chains.pairs
+    assert pairs
     xyz, seq, numbers, n_first = pairs.get(pairs.picks[rng.integers(len(pairs.picks))])
     in_first = np.arange(len(xyz)) < n_first
     own = in_first if rng.random() < 0.5 else ~in_first
@@ -103,13 +112,23 @@ def cut_pair(chains, rng, n_binder, n_target):
     return around(xyz, seq, numbers, binder, ~own, rng, n_target)
 
 
-def is_wanted(chains, rng, helix, strand):
+def is_wanted(
+    chains: Chains, rng: np.random.Generator, helix: np.ndarray, strand: np.ndarray
+) -> bool:
     """Whether enough of a binder is helix or strand."""
     strands = STRANDS if chains.stranded and rng.random() < chains.stranded else 0
-    return strand.mean() >= strands and (helix | strand).mean() >= STRUCTURED
+    return bool(strand.mean() >= strands and (helix | strand).mean() >= STRUCTURED)
 
 
-def around(xyz, seq, numbers, binder, eligible, rng, n_target):
+def around(
+    xyz: np.ndarray,
+    seq: np.ndarray,
+    numbers: np.ndarray,
+    binder: slice,
+    eligible: np.ndarray,
+    rng: np.random.Generator,
+    n_target: int,
+) -> Case | None:
     """The binder, and the eligible residues nearest to it as its target."""
     ca = xyz[:, 1]
     n_binder = binder.stop - binder.start
@@ -130,7 +149,7 @@ def around(xyz, seq, numbers, binder, eligible, rng, n_target):
     return xyz[binder], TargetChain("A", tuple(r.name for r in residues), tuple(residues))
 
 
-def residue(xyz, letter, number, is_hotspot):
+def residue(xyz: np.ndarray, letter: str, number: int, is_hotspot: bool) -> TargetResidue:
     name = LETTERS[letter]
     names = [a for a in residue_types()[name].atoms if a != "OXT"]
     full = np.full((len(names), 3), np.nan)
@@ -138,10 +157,12 @@ def residue(xyz, letter, number, is_hotspot):
         full[names.index(atom)] = xyz[k]
     if "CB" in names:
         full[names.index("CB")] = ideal_cb(xyz[None])[0]
-    return TargetResidue(name, (number, ""), number, full, is_hotspot)
+    return TargetResidue(name, ResidueNumber(number), number, full, is_hotspot)
 
 
-def case(chains, seed, n_binder, n_target):
+def case(
+    chains: Chains, seed: int | list[int], n_binder: int, n_target: int
+) -> dict[str, np.ndarray]:
     """A case's tensors as numpy arrays; decided by `seed` alone."""
     rng = np.random.default_rng(seed)
     while (found := cut(chains, rng, n_binder, n_target)) is None:
@@ -157,22 +178,22 @@ def case(chains, seed, n_binder, n_target):
     return tensors(features, int(rng.integers(2**31))) | {"x": x - x.mean(0)}
 
 
-def tensors(features, seed):
+def tensors(features: Features, seed: int) -> dict[str, np.ndarray]:
     f = features
     n, of_token = f.n_tokens, f.atom_to_token
-    identity = [np.ones((len(of_token), 1)), one_hot(f.ref_element, 128)]
+    identity = [np.ones((len(of_token), 1)), one_hot(f.ref_element, N_ELEMENTS)]
     identity.append(one_hot(f.ref_name_chars, 64).reshape(len(of_token), -1))
     pool = one_hot(of_token, n).T
     first = np.tile(one_hot(np.array(0), 4), (n, 2))
-    columns = [one_hot(f.restype, 36), np.zeros((n, 1)), f.hotspot[:, None], first]
+    columns = [one_hot(f.restype, N_RESTYPES), np.zeros((n, 1)), f.hotspot[:, None], first]
     same = f.asym_id[:, None] == f.asym_id[None]
-    residue = np.clip(f.residue_index[:, None] - f.residue_index[None] + 32, 0, 64)
-    same_residue = same & (f.residue_index[:, None] == f.residue_index[None])
+    offset = f.residue_index[:, None] - f.residue_index[None]
+    apart = 2 * R_MAX + 1  # the class of what lies in another chain, or another residue
     relpos = [
-        one_hot(np.where(same, residue, 65), 66),
-        one_hot(np.where(same_residue, 32, 65), 66),
+        one_hot(np.where(same, np.clip(offset + R_MAX, 0, 2 * R_MAX), apart), apart + 1),
+        one_hot(np.where(same & (offset == 0), R_MAX, apart), apart + 1),
         same[..., None],
-        one_hot(np.where(same, 2, 5), 6),
+        one_hot(np.where(same, S_MAX, 2 * S_MAX + 1), 2 * S_MAX + 2),
     ]
     return {
         "ref_pos": randomly_placed(f.ref_pos, of_token, seed),

@@ -9,21 +9,28 @@ Options after `--` go to px-sample.
 import argparse
 import json
 import subprocess
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import gemmi
 import numpy as np
 from data import Chains, cut
+from safetensors import safe_open
+from safetensors.numpy import save_file
 from tmtools import tm_align
 
+from pxtools.network.weights import find_model
 from pxtools.scoring.complex import read_complex
 from pxtools.structure.geometry import rmsds
+from pxtools.structure.target import TargetChain
 
 SIZES = [(40, 24), (48, 32), (40, 48), (48, 56)]  # binder residues, target residues
 WIDE = [(60, 80), (72, 64), (60, 112), (80, 96)]
 NAMES = ("N", "CA", "C", "O", "CB")
-BOUND = {
+Bound = tuple[Callable[[dict[str, Any]], float], str]  # of a row, what is asked for
+BOUND: dict[str, Bound] = {
     "bonds in range": (lambda r: 1 - r["bonds_off"], ">= 98 %"),
     "CA-CA steps in range": (lambda r: 1 - r["ca_steps_off"], ">= 98 %"),
     "right chirality": (lambda r: 1 - r["chirality_off"], "100 %"),
@@ -48,7 +55,9 @@ BOUND = {
 }
 
 
-def held_out_task(chains, seed, folder, sizes):
+def held_out_task(
+    chains: Chains, seed: int, folder: Path, sizes: list[tuple[int, int]]
+) -> dict[str, Any]:
     """A held-out case as a PDB file and a task with at least one hotspot."""
     n_binder, n_target = sizes[seed % len(sizes)]
     rng = np.random.default_rng([9, seed])
@@ -66,11 +75,11 @@ def held_out_task(chains, seed, folder, sizes):
     }
 
 
-def hotspots(target):
+def hotspots(target: TargetChain) -> list[int]:
     return [r.number[0] for r in target.residues if r.is_hotspot]
 
 
-def write_pdb(path, target):
+def write_pdb(path: Path, target: TargetChain) -> None:
     structure, model, chain = gemmi.Structure(), gemmi.Model(1), gemmi.Chain("A")
     for r in target.residues:
         residue = gemmi.Residue()
@@ -87,7 +96,16 @@ def write_pdb(path, target):
     structure.write_pdb(str(path))
 
 
-def design(data, model, folder, sizes, n_targets, n_designs, n_steps, options):
+def design(
+    data: str,
+    model: str | Path,
+    folder: Path,
+    sizes: list[tuple[int, int]],
+    n_targets: int,
+    n_designs: int,
+    n_steps: int,
+    options: list[str],
+) -> list[dict[str, Any]]:
     """px-score's rows of designs for held-out targets."""
     folder.mkdir(parents=True, exist_ok=True)
     tasks = folder / "tasks.json"
@@ -101,37 +119,39 @@ def design(data, model, folder, sizes, n_targets, n_designs, n_steps, options):
     subprocess.run(["px-write-cif", "-q"], stdin=sampler.stdout, check=True)
     assert sampler.wait() == 0
     scored = ["px-score", "--json", "-q", str(folder / "out")]
-    return json.loads(subprocess.run(scored, stdout=subprocess.PIPE, check=True).stdout)
+    rows: list[dict[str, Any]] = json.loads(subprocess.check_output(scored))
+    return rows
 
 
-def unguided(model, folder):
+def unguided(model: str, folder: Path) -> Path:
     """The model in a file that does not ask for the clash guide, for the network's own figures."""
-    import mlx.core as mx
-
-    from pxtools.network.weights import find_model
-
-    weights, metadata = mx.load(str(find_model(model)[1]), return_metadata=True)
+    with safe_open(find_model(model)[1], "numpy") as file:
+        metadata = file.metadata()
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     config = json.loads(metadata["config"]) | {"clash_guide": False}
     plain = folder / "unguided" / f"{metadata['name']}.safetensors"
     plain.parent.mkdir(parents=True, exist_ok=True)
-    mx.save_safetensors(str(plain), weights, metadata | {"config": json.dumps(config)})
+    save_file(weights, plain, metadata | {"config": json.dumps(config)})
     return plain
 
 
-def percentages(rows):
-    return {name: 100 * np.mean([value(row) for row in rows]) for name, (value, _) in BOUND.items()}
+def percentages(rows: list[dict[str, Any]]) -> dict[str, float]:
+    return {
+        name: 100 * float(np.mean([value(row) for row in rows]))
+        for name, (value, _) in BOUND.items()
+    }
 
 
-def binders(folder):
+def binders(folder: Path) -> dict[str, list[np.ndarray]]:
     """Target name -> its designs' CA atoms."""
-    found = {}
+    found: dict[str, list[np.ndarray]] = {}
     for path in sorted((folder / "out").rglob("*.cif")):
         c = read_complex(path.name, path.read_bytes())
         found.setdefault(path.parts[-4], []).append(c.binder_ca)
     return found
 
 
-def similarity(designs):
+def similarity(designs: dict[str, list[np.ndarray]]) -> float:
     """Mean TM-score over all pairs of designs of one target."""
     scores = []
     for cas in designs.values():
@@ -140,7 +160,7 @@ def similarity(designs):
     return float(np.mean(scores))
 
 
-def closest_segment(ca, chains):
+def closest_segment(ca: np.ndarray, chains: Chains) -> float:
     """CA RMSD in Å of the training stretch that is most like a design."""
     n, best = len(ca), np.inf
     a = ca - ca.mean(0)
@@ -153,7 +173,7 @@ def closest_segment(ca, chains):
     return best
 
 
-def main():
+def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     ap.add_argument("--data", required=True)
     ap.add_argument("--model", default="nano")

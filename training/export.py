@@ -9,25 +9,29 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
+from pxtools.network.config import Config, Configuration, Help
+
+HELP = Help(mirror_check=True, clash_guide=True)
 PROVENANCE = (
     "demonstration model: PXDesign-d made small, trained for some hours on two CPU cores "
     "on wwPDB backbones (docs/nano.md)"
 )
 
 
-def export(weights, config, target):
-    config = config | {"mirror_check": True, "clash_guide": True}
+def export(weights: dict[str, Tensor], sizes: Config, target: Path) -> None:
     weights = {k: w.to(torch.float16) for k, w in weights.items()}
-    metadata = {"config": json.dumps(config), "name": target.stem, "provenance": PROVENANCE}
+    config = json.dumps(Configuration("pxdesign", sizes, HELP).to_dict())
+    metadata = {"config": config, "name": target.stem, "provenance": PROVENANCE}
     save_file(weights, target, metadata=metadata)
     target.chmod(0o644)
 
 
-def main():
+def main() -> None:
     run, target = map(Path, sys.argv[1:])
-    config = json.loads((run / "config.json").read_text())
-    export(load_file(run / "best.safetensors"), config, target)
+    config = Configuration.from_dict(json.loads((run / "config.json").read_text()))
+    export(load_file(run / "best.safetensors"), config.sizes, target)
 
 
 if __name__ == "__main__":

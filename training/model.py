@@ -4,49 +4,59 @@ Shapes: B structures of equal size, K noise levels of each sharing one condition
 A atoms, W local windows of 32 queries x 128 keys.
 """
 
+from __future__ import annotations
+
 import math
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from data import ATOM_COLUMNS, PAIR_COLUMNS, TOKEN_COLUMNS
+from torch import Tensor
+
+from pxtools.network.config import Config, Depth
+
+SIGMA_DATA = Config().sigma_data  # Å
+N_FOURIER = Config().c_noise
+Batch = dict[str, Tensor]  # data.tensors of several structures
 
 
-def lin(n_in, n_out, bias=False):
+def lin(n_in: int, n_out: int, bias: bool = False) -> nn.Linear:
     return nn.Linear(n_in, n_out, bias=bias)
 
 
 class LN(nn.Module):
-    def __init__(self, width, bias=False):
+    def __init__(self, width: int, bias: bool = False) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(width))
         self.bias = nn.Parameter(torch.zeros(width)) if bias else None
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, x.shape[-1:], self.weight, self.bias)
 
 
 class AdaLN(nn.Module):
-    def __init__(self, c_a, c_s):
+    def __init__(self, c_a: int, c_s: int) -> None:
         super().__init__()
         self.layernorm_s = LN(c_s)
         self.linear_s = lin(c_s, c_a, True)
         self.linear_nobias_s = lin(c_s, c_a)
 
-    def forward(self, a, s):
+    def forward(self, a: Tensor, s: Tensor) -> Tensor:
         s = self.layernorm_s(s)
         plain = F.layer_norm(a, a.shape[-1:])
         return torch.sigmoid(self.linear_s(s)) * plain + self.linear_nobias_s(s)
 
 
 class Attention(nn.Module):
-    def __init__(self, width, n_heads):
+    def __init__(self, width: int, n_heads: int) -> None:
         super().__init__()
         self.n_heads = n_heads
         self.linear_q = lin(width, width, True)
         for name in "kvgo":
             setattr(self, f"linear_{name}", lin(width, width))
 
-    def forward(self, x, x_kv, bias, windows):
+    def forward(self, x: Tensor, x_kv: Tensor, bias: Tensor, windows: Windows | None) -> Tensor:
         q, k, v = self.linear_q(x), self.linear_k(x_kv), self.linear_v(x_kv)
         if windows is None:  # (B, K, 1, T, c)
             q, k, v = q[:, :, None], k[:, :, None], v[:, :, None]
@@ -61,7 +71,7 @@ class Attention(nn.Module):
 
 
 class AttentionPairBias(nn.Module):
-    def __init__(self, c_a, c_s, c_z, n_heads, cross):
+    def __init__(self, c_a: int, c_s: int, c_z: int, n_heads: int, cross: bool) -> None:
         super().__init__()
         self.layernorm_a = AdaLN(c_a, c_s)
         self.layernorm_kv = AdaLN(c_a, c_s) if cross else None
@@ -70,10 +80,10 @@ class AttentionPairBias(nn.Module):
         self.linear_nobias_z = lin(c_z, n_heads)
         self.linear_a_last = lin(c_s, c_a, True)
 
-    def pair_bias(self, z):  # (B, W, Q, K, c) -> (B, W, heads, Q, K)
+    def pair_bias(self, z: Tensor) -> Tensor:  # (B, W, Q, K, c) -> (B, W, heads, Q, K)
         return self.linear_nobias_z(self.layernorm_z(z)).permute(0, 1, 4, 2, 3)
 
-    def forward(self, a, s, bias, windows):
+    def forward(self, a: Tensor, s: Tensor, bias: Tensor, windows: Windows | None) -> Tensor:
         x = self.layernorm_a(a, s)
         x_kv = x if self.layernorm_kv is None else self.layernorm_kv(x, s)
         out = self.attention(x, x_kv, bias, windows)
@@ -81,7 +91,7 @@ class AttentionPairBias(nn.Module):
 
 
 class ConditionedTransition(nn.Module):
-    def __init__(self, c_a, c_s):
+    def __init__(self, c_a: int, c_s: int) -> None:
         super().__init__()
         self.adaln = AdaLN(c_a, c_s)
         self.linear_nobias_a1 = lin(c_a, 2 * c_a)
@@ -89,31 +99,31 @@ class ConditionedTransition(nn.Module):
         self.linear_nobias_b = lin(2 * c_a, c_a)
         self.linear_s = lin(c_s, c_a, True)
 
-    def forward(self, a, s):
+    def forward(self, a: Tensor, s: Tensor) -> Tensor:
         x = self.adaln(a, s)
         x = self.linear_nobias_b(F.silu(self.linear_nobias_a1(x)) * self.linear_nobias_a2(x))
         return torch.sigmoid(self.linear_s(s)) * x
 
 
 class Block(nn.Module):
-    def __init__(self, c_a, c_s, c_z, n_heads, cross):
+    def __init__(self, c_a: int, c_s: int, c_z: int, n_heads: int, cross: bool) -> None:
         super().__init__()
         self.attention_pair_bias = AttentionPairBias(c_a, c_s, c_z, n_heads, cross)
         self.conditioned_transition_block = ConditionedTransition(c_a, c_s)
 
-    def forward(self, a, s, bias, windows):
+    def forward(self, a: Tensor, s: Tensor, bias: Tensor, windows: Windows | None) -> Tensor:
         a = a + self.attention_pair_bias(a, s, bias, windows)
         return a + self.conditioned_transition_block(a, s)
 
 
 class Transformer(nn.Module):
-    def __init__(self, c_a, c_s, c_z, depth, cross=False):
+    def __init__(self, c_a: int, c_s: int, c_z: int, depth: Depth, cross: bool = False) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
-            Block(c_a, c_s, c_z, depth["n_heads"], cross) for _ in range(depth["n_blocks"])
+            Block(c_a, c_s, c_z, depth.n_heads, cross) for _ in range(depth.n_blocks)
         )
 
-    def forward(self, a, s, z, windows=None):
+    def forward(self, a: Tensor, s: Tensor, z: Tensor, windows: Windows | None = None) -> Tensor:
         for block in self.blocks:
             bias = block.attention_pair_bias.pair_bias(z)
             if windows is not None:
@@ -123,17 +133,17 @@ class Transformer(nn.Module):
 
 
 class AtomTransformer(nn.Module):
-    def __init__(self, cfg, depth):
+    def __init__(self, cfg: Config, depth: Depth) -> None:
         super().__init__()
-        c = cfg["c_atom"]
-        self.diffusion_transformer = Transformer(c, c, cfg["c_atompair"], depth, cross=True)
+        c = cfg.c_atom
+        self.diffusion_transformer = Transformer(c, c, cfg.c_atompair, depth, cross=True)
 
-    def forward(self, q, c, p, windows):
+    def forward(self, q: Tensor, c: Tensor, p: Tensor, windows: Windows | None) -> Tensor:
         return self.diffusion_transformer(q, c[:, None], p, windows)
 
 
 class Windows:
-    def __init__(self, n_atoms, n_queries=32, n_keys=128):
+    def __init__(self, n_atoms: int, n_queries: int = 32, n_keys: int = 128) -> None:
         self.count, self.n_atoms = math.ceil(n_atoms / n_queries), n_atoms
         self.n_queries, self.n_keys = n_queries, n_keys
         start = torch.arange(self.count)[:, None] * n_queries
@@ -143,11 +153,11 @@ class Windows:
         self.q, self.k = q.clamp(max=n_atoms - 1), k.clamp(0, n_atoms - 1)
         self.mask = torch.where(self.k_in, 0.0, -1e10)
 
-    def queries(self, x):
+    def queries(self, x: Tensor) -> Tensor:
         x = F.pad(x, (0, 0, 0, self.count * self.n_queries - self.n_atoms))
         return x.unflatten(-2, (self.count, self.n_queries))
 
-    def keys(self, x):  # by slices: their gradient is faster than an index's
+    def keys(self, x: Tensor) -> Tensor:  # by slices: their gradient is faster than an index's
         before = (self.n_keys - self.n_queries) // 2
         n_blocks = self.count + self.n_keys // self.n_queries - 1
         x = F.pad(x, (0, 0, before, n_blocks * self.n_queries - before - self.n_atoms))
@@ -155,30 +165,30 @@ class Windows:
         slices = [x[..., i : i + self.count, :, :] for i in range(n_blocks - self.count + 1)]
         return torch.cat(slices, -2)
 
-    def query_rows(self, x):  # (B, A, c) -> (B, W, 32, 1, c)
+    def query_rows(self, x: Tensor) -> Tensor:  # (B, A, c) -> (B, W, 32, 1, c)
         rows = x[:, self.q.flatten()].unflatten(1, self.q.shape)
         return (rows * self.q_in[..., None]).unsqueeze(3)
 
-    def key_rows(self, x):  # (B, A, c) -> (B, W, 1, 128, c)
+    def key_rows(self, x: Tensor) -> Tensor:  # (B, A, c) -> (B, W, 1, 128, c)
         rows = x[:, self.k.flatten()].unflatten(1, self.k.shape)
         return (rows * self.k_in[..., None]).unsqueeze(2)
 
 
 class AtomEncoder(nn.Module):
-    def __init__(self, cfg, depth, c_out, with_coordinates):
+    def __init__(self, cfg: Config, depth: Depth, c_out: int, with_coordinates: bool) -> None:
         super().__init__()
-        c, c_pair = cfg["c_atom"], cfg["c_atompair"]
+        c, c_pair = cfg.c_atom, cfg.c_atompair
         self.linear_no_bias_ref_pos = lin(3, c)
         self.linear_no_bias_ref_charge = lin(1, c)
-        self.linear_no_bias_f = lin(385, c)
+        self.linear_no_bias_f = lin(ATOM_COLUMNS, c)
         self.linear_no_bias_d = lin(3, c_pair)
         self.linear_no_bias_invd = lin(1, c_pair)
         self.linear_no_bias_v = lin(1, c_pair)
         if with_coordinates:  # s_trunk is all zeros: its two parameters only keep their names
-            self.layernorm_s = LN(cfg["c_s"])
-            self.linear_no_bias_s = lin(cfg["c_s"], c)
-            self.layernorm_z = LN(cfg["c_z"])
-            self.linear_no_bias_z = lin(cfg["c_z"], c_pair)
+            self.layernorm_s = LN(cfg.c_s)
+            self.linear_no_bias_s = lin(cfg.c_s, c)
+            self.layernorm_z = LN(cfg.c_z)
+            self.linear_no_bias_z = lin(cfg.c_z, c_pair)
             self.linear_no_bias_r = lin(3, c)
         self.linear_no_bias_cl = lin(c, c_pair)
         self.linear_no_bias_cm = lin(c, c_pair)
@@ -187,7 +197,7 @@ class AtomEncoder(nn.Module):
         self.atom_transformer = AtomTransformer(cfg, depth)
         self.linear_no_bias_q = lin(c, c_out)
 
-    def forward(self, f, w, r=None, z=None):
+    def forward(self, f: Batch, w: Windows, r: Tensor | None = None, z: Tensor = None) -> Tensor:
         c = self.linear_no_bias_ref_pos(f["ref_pos"]) + self.linear_no_bias_f(f["identity"])
         c = c + self.linear_no_bias_ref_charge(torch.asinh(f["ref_charge"]))
         d = w.query_rows(f["ref_pos"]) - w.key_rows(f["ref_pos"])
@@ -213,14 +223,14 @@ class AtomEncoder(nn.Module):
 
 
 class AtomDecoder(nn.Module):
-    def __init__(self, cfg):
+    def __init__(self, cfg: Config) -> None:
         super().__init__()
-        self.linear_no_bias_a = lin(cfg["c_token"], cfg["c_atom"])
-        self.atom_transformer = AtomTransformer(cfg, cfg["atom_decoder"])
-        self.layernorm_q = LN(cfg["c_atom"])
-        self.linear_no_bias_out = lin(cfg["c_atom"], 3)
+        self.linear_no_bias_a = lin(cfg.c_token, cfg.c_atom)
+        self.atom_transformer = AtomTransformer(cfg, cfg.atom_decoder)
+        self.layernorm_q = LN(cfg.c_atom)
+        self.linear_no_bias_out = lin(cfg.c_atom, 3)
 
-    def forward(self, a, q, c, p, f, w):
+    def forward(self, a: Tensor, q: Tensor, c: Tensor, p: Tensor, f: Batch, w: Windows) -> Tensor:
         a = self.linear_no_bias_a(a)
         index = f["atom_to_token"][:, None, :, None].expand(-1, a.shape[1], -1, a.shape[-1])
         q = self.atom_transformer(a.gather(2, index) + q, c, p, w)
@@ -228,14 +238,14 @@ class AtomDecoder(nn.Module):
 
 
 class Transition(nn.Module):
-    def __init__(self, width):
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.layernorm1 = LN(width, bias=True)
         self.linear_no_bias_a = lin(width, 2 * width)
         self.linear_no_bias_b = lin(width, 2 * width)
         self.linear_no_bias = lin(2 * width, width)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         x = self.layernorm1(x)
         return self.linear_no_bias(F.silu(self.linear_no_bias_a(x)) * self.linear_no_bias_b(x))
 
@@ -243,77 +253,77 @@ class Transition(nn.Module):
 class Named(nn.Module):
     """A namespace of modules."""
 
-    def __init__(self, **modules):
+    def __init__(self, **modules: nn.Module) -> None:
         super().__init__()
         for name, module in modules.items():
             setattr(self, name, module)
 
 
 class Fourier(nn.Module):
-    def __init__(self, width=256):
+    def __init__(self, width: int = N_FOURIER) -> None:
         super().__init__()
         self.register_buffer("w", torch.randn(width))
         self.register_buffer("b", torch.randn(width))
 
-    def forward(self, t):
+    def forward(self, t: Tensor) -> Tensor:
         return torch.cos(2 * math.pi * (t[..., None] * self.w + self.b))
 
 
 class Conditioning(nn.Module):
-    def __init__(self, cfg):
+    def __init__(self, cfg: Config) -> None:
         super().__init__()
-        c_s, c_z, c_in = cfg["c_s"], cfg["c_z"], cfg["c_s_inputs"]
+        c_s, c_z, c_in = cfg.c_s, cfg.c_z, cfg.c_s_inputs
         self.c_s = c_s
-        self.relpe = Named(linear_no_bias=lin(139, c_z))
+        self.relpe = Named(linear_no_bias=lin(PAIR_COLUMNS, c_z))
         self.layernorm_z = LN(2 * c_z)
         self.linear_no_bias_z = lin(2 * c_z, c_z)
         self.transition_z1, self.transition_z2 = Transition(c_z), Transition(c_z)
         self.layernorm_s = LN(c_s + c_in)
         self.linear_no_bias_s = lin(c_s + c_in, c_s)
         self.fourier_embedding = Fourier()
-        self.layernorm_n = LN(256)
-        self.linear_no_bias_n = lin(256, c_s)
+        self.layernorm_n = LN(N_FOURIER)
+        self.linear_no_bias_n = lin(N_FOURIER, c_s)
         self.transition_s1, self.transition_s2 = Transition(c_s), Transition(c_s)
 
-    def forward(self, z, s_inputs, f, sigma):
+    def forward(self, z: Tensor, s_inputs: Tensor, f: Batch, sigma: Tensor) -> Tensor:
         z = torch.cat([z, self.relpe.linear_no_bias(f["relpos"])], -1)
         z = self.linear_no_bias_z(self.layernorm_z(z))
         z = z + self.transition_z1(z)
         z = z + self.transition_z2(z)
         trunk = s_inputs.new_zeros(*s_inputs.shape[:-1], self.c_s)
         s = self.linear_no_bias_s(self.layernorm_s(torch.cat([trunk, s_inputs], -1)))
-        noise = self.fourier_embedding(torch.log(sigma / 16) / 4)
+        noise = self.fourier_embedding(torch.log(sigma / SIGMA_DATA) / 4)
         s = s[:, None] + self.linear_no_bias_n(self.layernorm_n(noise))[:, :, None]
         s = s + self.transition_s1(s)
         return z, s + self.transition_s2(s)
 
 
 class PXDesignD(nn.Module):
-    def __init__(self, cfg):
+    def __init__(self, cfg: Config) -> None:
         super().__init__()
         self.cfg = cfg
-        embedder_depth = cfg["condition_embedder_atom_encoder"]
-        width = cfg["c_token_embedder"]
+        embedder_depth = cfg.condition_embedder_atom_encoder
+        width = cfg.c_token_embedder
         self.design_condition_embedder = Named(
             input_embedder=Named(
                 atom_attention_encoder=AtomEncoder(cfg, embedder_depth, width, False),
-                input_map=lin(width + 46, cfg["c_s_inputs"], True),
+                input_map=lin(width + TOKEN_COLUMNS, cfg.c_s_inputs, True),
             ),
-            condition_template_embedder=Named(embedder=nn.Embedding(65, cfg["c_z"])),
+            condition_template_embedder=Named(
+                embedder=nn.Embedding(cfg.no_templ_bins + 1, cfg.c_z)
+            ),
         )
         self.diffusion_module = Named(
             diffusion_conditioning=Conditioning(cfg),
-            atom_attention_encoder=AtomEncoder(cfg, cfg["atom_encoder"], cfg["c_token"], True),
-            layernorm_s=LN(cfg["c_s"]),
-            linear_no_bias_s=lin(cfg["c_s"], cfg["c_token"]),
-            diffusion_transformer=Transformer(
-                cfg["c_token"], cfg["c_s"], cfg["c_z"], cfg["transformer"]
-            ),
-            layernorm_a=LN(cfg["c_token"]),
+            atom_attention_encoder=AtomEncoder(cfg, cfg.atom_encoder, cfg.c_token, True),
+            layernorm_s=LN(cfg.c_s),
+            linear_no_bias_s=lin(cfg.c_s, cfg.c_token),
+            diffusion_transformer=Transformer(cfg.c_token, cfg.c_s, cfg.c_z, cfg.transformer),
+            layernorm_a=LN(cfg.c_token),
             atom_attention_decoder=AtomDecoder(cfg),
         )
 
-    def forward(self, x, sigma, f):
+    def forward(self, x: Tensor, sigma: Tensor, f: Batch) -> Tensor:
         """x (B, K, A, 3) noisy coordinates, sigma (B, K): denoised coordinates."""
         embed, m = self.design_condition_embedder, self.diffusion_module
         w = Windows(x.shape[2])
@@ -322,15 +332,17 @@ class PXDesignD(nn.Module):
         z = embed.condition_template_embedder.embedder(f["template"])
         z, s = m.diffusion_conditioning(z, s_inputs, f, sigma)
         level = sigma[..., None, None]
-        r = x / (level**2 + 256).sqrt()
+        r = x / (level**2 + SIGMA_DATA**2).sqrt()
         a, q, c, p = m.atom_attention_encoder(f, w, r, z)
         a = a + m.linear_no_bias_s(m.layernorm_s(s))
         a = m.diffusion_transformer(a, s, z[:, None])
         u = m.atom_attention_decoder(m.layernorm_a(a), q, c, p, f, w)
-        return x / (1 + (level / 16) ** 2) + level / (1 + (level / 16) ** 2).sqrt() * u
+        return (
+            x / (1 + (level / SIGMA_DATA) ** 2) + level / (1 + (level / SIGMA_DATA) ** 2).sqrt() * u
+        )
 
 
-def open_gates(model):
+def open_gates(model: PXDesignD) -> None:
     """Start with open output gates and AdaLN scales: without them low noise hardly learns."""
     for name, p in model.named_parameters():
         if name.endswith(("linear_a_last.bias", "conditioned_transition_block.linear_s.bias")):

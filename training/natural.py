@@ -16,11 +16,13 @@ from pxtools.scoring.metrics import score
 from pxtools.structure.backbone import HELIX, LOOP, STRAND, ideal_cb, secondary_structure
 from pxtools.structure.residues import BACKBONE, RADII
 
-COLUMNS = ("bonds_off", "angles_off", "ca_steps_off", "chirality_off")
-COLUMNS = (*COLUMNS, "clashes_inside", "clashes_target", "helix", "strand", "contacts")
+COLUMNS = (
+    *("bonds_off", "angles_off", "ca_steps_off", "chirality_off", "clashes_inside"),
+    *("clashes_target", "helix", "strand", "contacts"),
+)
 
 
-def as_complex(xyz, seq, numbers, n_first):
+def as_complex(xyz: np.ndarray, seq: np.ndarray, numbers: np.ndarray, n_first: int) -> Complex:
     """Backbones only: the second chain is the binder, CB atoms are ideal ones."""
     n = len(xyz)
     start = np.isin(np.arange(n), [0, n_first])
@@ -45,7 +47,7 @@ def as_complex(xyz, seq, numbers, n_first):
     )
 
 
-def agreement(path, count=1000):
+def agreement(path: str, count: int = 1000) -> tuple[float, int]:
     """Of residues with DSSP's strings, in three states; and how many residues that are."""
     with np.load(path) as file:
         data = {k: file[k] for k in ("coords", "seq", "dssp", "offset")}
@@ -60,7 +62,7 @@ def agreement(path, count=1000):
     return np.mean(same), len(same)
 
 
-def main():
+def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     ap.add_argument("--pairs", required=True)
     ap.add_argument("--chains", help="chains with DSSP strings")
@@ -72,8 +74,8 @@ def main():
     picks = np.random.default_rng(0).permutation(natural)[: args.count]
     rows = []
     for i in picks:
-        xyz, *rest = pairs.get(i)
-        rows.append(score(as_complex(xyz.astype(np.float64), *rest)))
+        xyz, seq, numbers, n_first = pairs.get(i)
+        rows.append(score(as_complex(xyz.astype(np.float64), seq, numbers, n_first)))
     print(f"{len(rows)} natural complexes\n")
     print("| column | mean | median | 95 % are under |\n|---|---|---|---|")
     values = {name: [getattr(row, name) for row in rows] for name in COLUMNS}

@@ -14,7 +14,7 @@ BANDS = ("noise under 1 Å", "1-6 Å", "6-25 Å", "over 25 Å")
 CURVES = {"bands": "held-out structures", "own_bands": "those it was trained on"}
 
 
-def main():
+def main() -> None:
     log, picture = sys.argv[1:]
     lines = [json.loads(line) for line in Path(log).read_text().splitlines()]
     points = [line for line in lines if "bands" in line]

@@ -18,9 +18,11 @@ import numpy as np
 import torch
 from data import Chains, case
 from export import export
-from model import PXDesignD, open_gates
+from model import Batch, PXDesignD, open_gates
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
+from pxtools.network.config import Configuration
 from pxtools.structure.backbone import CB_OF_IDEAL
 from pxtools.structure.residues import DESIGN_RESTYPE
 
@@ -34,13 +36,13 @@ RADII = [1.55, 1.70, 1.70, 1.52]  # Å, of N, CA, C, O
 BANDS = ((0, 1), (1, 6), (6, 25), (25, 1e9))
 
 
-def batch(chains, seed, size):
+def batch(chains: Chains, seed: list[int], size: tuple[int, int, int, int]) -> Batch:
     n_binder, n_target, n, _ = size
     cases = [case(chains, [*seed, i], n_binder, n_target) for i in range(n)]
     return {k: torch.from_numpy(np.stack([c[k] for c in cases])) for k in cases[0]}
 
 
-def rotations(g, *shape):
+def rotations(g: torch.Generator, *shape: int) -> Tensor:
     q = torch.randn(*shape, 4, generator=g)
     w, x, y, z = (q / q.norm(dim=-1, keepdim=True)).unbind(-1)
     rows = [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)]
@@ -49,7 +51,7 @@ def rotations(g, *shape):
     return torch.stack(rows, -1).unflatten(-1, (3, 3))
 
 
-def aligned(truth, to):
+def aligned(truth: Tensor, to: Tensor) -> Tensor:
     """`truth` (B, K, A, 3) laid rigidly on `to`, without gradient."""
     with torch.no_grad():
         t, p = truth - truth.mean(2, keepdim=True), to - to.mean(2, keepdim=True)
@@ -59,7 +61,7 @@ def aligned(truth, to):
         return t @ (u * sign[..., None, :]) @ vt + to.mean(2, keepdim=True)
 
 
-def smooth_lddt(x, truth, is_ca):
+def smooth_lddt(x: Tensor, truth: Tensor, is_ca: Tensor) -> Tensor:
     ca = is_ca[0]
     d, d_true = (
         torch.cdist(y[:, :, ca].flatten(0, 1), y[:, :, ca].flatten(0, 1)) for y in (x, truth)
@@ -70,7 +72,7 @@ def smooth_lddt(x, truth, is_ca):
     return 1 - (score * near).sum((-1, -2)) / near.sum((-1, -2))
 
 
-def loss_of(model, f, g):
+def loss_of(model: PXDesignD, f: Batch, g: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
     """Loss, and the per-axis RMSE (B, K) at each noise level."""
     x = f["x"]
     sigma = 16 * torch.exp(-1.8 + 1.7 * torch.randn(len(x), LEVELS, generator=g))
@@ -92,7 +94,7 @@ def loss_of(model, f, g):
     return loss, mse.detach().sqrt(), sigma
 
 
-def clash(x, truth, f):
+def clash(x: Tensor, truth: Tensor, f: Batch) -> Tensor:
     """Squared overlap, a binder residue, of the binder's backbone with itself and the target.
 
     The target is the deposited one, superposed as px-write-cif does it, with its ideal CB atoms.
@@ -115,13 +117,13 @@ def clash(x, truth, f):
     return (outside + (overlap(binder, binder, own, own) * apart).sum((-1, -2)) / 2) / n
 
 
-def overlap(a, b, a_radii, b_radii):
+def overlap(a: Tensor, b: Tensor, a_radii: Tensor, b_radii: Tensor) -> Tensor:
     square = (a**2).sum(-1)[..., None] + (b**2).sum(-1)[..., None, :] - 2 * a @ b.transpose(-1, -2)
     limit = a_radii[:, None] + b_radii - 0.6
     return torch.relu(limit - square.clamp(min=0.01).sqrt()) ** 2
 
 
-def local_error(x, truth, f):
+def local_error(x: Tensor, truth: Tensor, f: Batch) -> Tensor:
     """Squared error of the distances within a residue and to the next one: bonds and angles."""
     token, n = f["atom_to_token"][0], x.shape[2]
     i, j = torch.triu_indices(n, n, 1)
@@ -132,13 +134,13 @@ def local_error(x, truth, f):
     return ((d - d_true).square() * bonded).sum(-1) / bonded.sum(-1)
 
 
-@torch.no_grad()
-def measured(model, batches):
+def measured(model: PXDesignD, batches: list[Batch]) -> tuple[float, list[float]]:
     """Loss and RMSE per noise band, always at the same noise."""
     g = torch.Generator().manual_seed(1)
     losses, rmse, sigmas = [], [], []
     for f in batches:
-        loss, r, s = loss_of(model, f, g)
+        with torch.no_grad():
+            loss, r, s = loss_of(model, f, g)
         losses.append(loss.item())
         rmse.append(r.flatten())
         sigmas.append(s.flatten())
@@ -147,7 +149,7 @@ def measured(model, batches):
     return float(np.mean(losses)), [round(band, 3) for band in bands]
 
 
-def scores(model, data, folder):
+def scores(model: PXDesignD, data: str, folder: Path) -> dict[str, float]:
     """px-score's figures of 16 designs for held-out targets, made by the tools."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "weights.safetensors"
@@ -156,10 +158,10 @@ def scores(model, data, folder):
     return {name: round(found, 1) for name, found in evaluate.percentages(rows).items()}
 
 
-def optimizers(model, lr):
+def optimizers(model: PXDesignD, lr: float) -> list[torch.optim.Optimizer]:
     """Muon (Jordan et al. 2024) for the matrices of blocks and transitions, AdamW for the rest."""
 
-    def inner(name, p):
+    def inner(name: str, p: Tensor) -> bool:
         return p.ndim == 2 and min(p.shape) >= 32 and "trans" in name
 
     named = list(model.named_parameters())
@@ -178,9 +180,9 @@ def optimizers(model, lr):
     return opts
 
 
-def deepened(weights, model):
+def deepened(weights: dict[str, Tensor], model: PXDesignD) -> dict[str, Tensor]:
     """The weights for a model of as many token blocks or more; new blocks first add nothing."""
-    n_blocks = model.cfg["transformer"]["n_blocks"]
+    n_blocks = model.cfg.transformer.n_blocks
     n_old = len({k.split(".")[3] for k in weights if k.startswith(TOKEN_BLOCKS)})
     of_old = {i * n_blocks // n_old: i for i in range(n_old)}
     found = {k: w for k, w in weights.items() if not k.startswith(TOKEN_BLOCKS)}
@@ -195,7 +197,7 @@ def deepened(weights, model):
     return found
 
 
-def arguments():
+def arguments() -> argparse.Namespace:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     ap.add_argument("--data", required=True)
     ap.add_argument("--pairs", help="two-chain complexes, for a share of the cases")
@@ -215,10 +217,11 @@ def arguments():
     return args
 
 
-def prepared(args):
+def prepared(args: argparse.Namespace) -> tuple[PXDesignD, PXDesignD]:
     """The model, its running average and its configuration."""
-    cfg = json.loads(Path(args.config or args.out / "config.json").read_text())
-    (args.out / "config.json").write_text(json.dumps(cfg))
+    text = Path(args.config or args.out / "config.json").read_text()
+    (args.out / "config.json").write_text(text)
+    cfg = Configuration.from_dict(json.loads(text)).sizes
     torch.manual_seed(0)
     model, ema = PXDesignD(cfg), PXDesignD(cfg)
     open_gates(model)
@@ -231,7 +234,9 @@ def prepared(args):
     return model, ema
 
 
-def resumed(out, model, ema, opts):
+def resumed(
+    out: Path, model: PXDesignD, ema: PXDesignD, opts: list[torch.optim.Optimizer]
+) -> tuple[int, float, float]:
     """Steps and seconds behind the checkpoint, if there is one, and the best held-out loss."""
     if not (out / "checkpoint.pt").exists():
         return 0, 0.0, float("inf")
@@ -243,7 +248,14 @@ def resumed(out, model, ema, opts):
     return ck["step"], ck["seconds"], ck["best"]
 
 
-def learn(model, ema, opts, f, step, rate):
+def learn(
+    model: PXDesignD,
+    ema: PXDesignD,
+    opts: list[torch.optim.Optimizer],
+    f: Batch,
+    step: int,
+    rate: float,
+) -> float:
     """One step of all optimizers; returns the loss."""
     for opt in opts:
         for group in opt.param_groups:
@@ -259,10 +271,10 @@ def learn(model, ema, opts, f, step, rate):
     with torch.no_grad():
         for a, b in zip(ema.parameters(), model.parameters(), strict=True):
             a.lerp_(b, 1 - keep)
-    return loss.item()
+    return float(loss)
 
 
-def main():
+def main() -> None:
     args = arguments()
     torch.set_num_threads(args.threads)
     out = args.out
@@ -298,7 +310,16 @@ def main():
             print(line, flush=True)
 
 
-def save(out, model, ema, opts, step, seconds, value, best):
+def save(
+    out: Path,
+    model: PXDesignD,
+    ema: PXDesignD,
+    opts: list[torch.optim.Optimizer],
+    step: int,
+    seconds: float,
+    value: float,
+    best: float,
+) -> float:
     if value < best:
         save_file(ema.state_dict(), out / "best.safetensors")
     fields = {
