@@ -175,13 +175,14 @@ def attention(q: A, k: A, v: A, bias: A) -> A:
     out = np.empty_like(q)  # in memory as q lies: heads side by side
     windows, heads = bias.shape[:2]
     n = max(1, SCORES_AT_ONCE // bias[0, 0].size)
+    ones = np.ones(bias.shape[-1], np.float32)
     for w, h in _parts(windows, heads, n):
         scores = (q[:, w, h] * np.float32(scale)) @ k[:, w, h].swapaxes(-1, -2)
         scores += bias[w, h]
         scores -= scores.max(-1, keepdims=True)
         np.exp(scores, out=scores)
         out[:, w, h] = scores @ v[:, w, h]
-        out[:, w, h] /= scores.sum(-1, keepdims=True)
+        out[:, w, h] /= (scores @ ones)[..., None]  # some 4 times as fast as sum()
     return out
 
 
@@ -204,6 +205,19 @@ def keep_freed_memory() -> None:
         m_trim_threshold, m_mmap_max = -1, -4
         libc.mallopt(m_mmap_max, 0)
         libc.mallopt(m_trim_threshold, 2**31 - 1)
+
+
+def blas() -> str:
+    """What does the products, and the processor it takes this one for: what the last bits
+    of a design depend on. "unknown" where a BLAS does not tell."""
+    if not on_cpu():
+        return "MLX on a GPU"
+    found = sorted(_blas.info(), key=lambda library: "numpy" not in library["filepath"])
+    if not found:
+        built_with = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+        return f"{built_with.get('name', 'unknown')}, processor unknown"
+    name, version = found[0]["internal_api"], found[0]["version"] or "unknown"
+    return f"{name} {version}, processor {found[0].get('architecture', 'unknown')}"
 
 
 _blas = ThreadpoolController().select(user_api="blas")

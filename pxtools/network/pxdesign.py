@@ -197,7 +197,7 @@ class DiffusionTransformer(nn.Module):
         return [block.attention_pair_bias.pair_bias(z) for block in self.blocks]
 
     def modulations(self, s: A) -> list[BlockModulation[A]]:
-        return [block.modulation(s) for block in self.blocks]
+        return ops.on_cores(lambda block: block.modulation(s), self.blocks)
 
     def __call__(
         self,

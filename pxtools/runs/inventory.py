@@ -19,8 +19,10 @@ from pxtools.runs.record import RunJson, RunRecord
 PACKAGES = ("px-tools", "mlx", "numpy", "gemmi")  # whose versions run.json names
 
 
-def open_run(run: RunDir, record: RunRecord, n_sample: int) -> None:
+def open_run(run: RunDir, record: RunRecord, n_sample: int, blas: str) -> RunJson:
     """Create the directory, or check that it is of the same run; raise its N_sample.
+
+    `blas` goes into a new run's versions; what run.json says now is returned.
 
     Raises InputError, touching nothing, if anything that changes the designs differs.
     """
@@ -37,18 +39,23 @@ def open_run(run: RunDir, record: RunRecord, n_sample: int) -> None:
             if known:
                 _refuse_other(run, known.record, record)
             if known is None or n_sample > known.n_sample or not run.run_json.exists():
-                _write_record(run, record, known, n_sample)
+                known = _write_record(run, record, known, n_sample, blas)
         _sweep(run)
+        return known
     except OSError as error:
         raise InputError(f"{run.path}: cannot write there: {error.strerror}") from None
 
 
-def _write_record(run: RunDir, record: RunRecord, known: RunJson | None, n_sample: int) -> None:
+def _write_record(
+    run: RunDir, record: RunRecord, known: RunJson | None, n_sample: int, blas: str
+) -> RunJson:
     began = known or RunJson(record, n_sample)
-    versions = began.versions or {name: version(name) for name in PACKAGES}
-    RunJson(record, max(n_sample, began.n_sample), versions).write(run)
+    versions = began.versions or {name: version(name) for name in PACKAGES} | {"blas": blas}
+    now = RunJson(record, max(n_sample, began.n_sample), versions)
+    now.write(run)
     if run.success.is_file():
         run.success.unlink()  # it spoke of fewer samples
+    return now
 
 
 def _known(run: RunDir, record: RunRecord) -> RunJson | None:

@@ -79,6 +79,7 @@ class Opened:
 
     run: RunDir
     record: RunRecord
+    begun_with: dict[str, str]  # versions
     design: Design
     help: Help
 
@@ -92,8 +93,8 @@ def _opened(request: SampleRequest, model: ModelFile) -> Iterator[Opened]:
             run = RunDir.of(request.dump_dir, name, seed)
             schedule = request.settings.schedule
             record = run_record(design, model, request.dtype, schedule, seed)
-            open_run(run, record, request.settings.N_sample)
-            yield Opened(run, record, design, model.help)
+            begun = open_run(run, record, request.settings.N_sample, ops.blas())
+            yield Opened(run, record, begun.versions, design, model.help)
 
 
 def run_record(
@@ -132,6 +133,7 @@ def _sample_run(
         return Sampled(0, 0)
     if existing:
         progress.say(resuming(run.name, existing))
+    _warn_of_other_arithmetic(opened)
     progress.start()
     begun = [samples for samples, _ in run.files("state")]
     pieces = plan(held.done, begun, n_sample, chunk_size)
@@ -149,6 +151,15 @@ def _sample_run(
         left = f"{len(unclaimed)} samples of {run.name}"
         say(f"Nothing left to claim: {left} are with another process")
     return Sampled(failed, len(unclaimed))
+
+
+def _warn_of_other_arithmetic(opened: Opened) -> None:
+    before, now = opened.begun_with.get("blas", "the BLAS of px-tools 0.1.0"), ops.blas()
+    if before != now:
+        warn(
+            f"{opened.run.path}: begun with {before}, goes on with {now}: from here on the last "
+            "bits of its designs may differ from those of an undisturbed run"
+        )
 
 
 def _drop_states_of(run: RunDir, done: set[int]) -> None:
