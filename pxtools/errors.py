@@ -1,5 +1,6 @@
 """The two kinds of errors that are the input's, not the program's."""
 
+import json
 from typing import Any
 
 
@@ -17,7 +18,9 @@ class DamagedError(Exception):
 
 
 def shown(value: Any, limit: int = 120) -> str:
-    """A value from a user's file in one short, printable line."""
-    text = value if isinstance(value, str) else repr(value)
+    """A value from a user's file in one short, printable line, as the file would have it."""
+    if isinstance(value, dict | list | bool):
+        value = json.dumps(value, ensure_ascii=False, default=str)
+    text = "" if value is None else str(value)
     text = "".join(c if c.isprintable() else "?" for c in text)
     return (text if len(text) <= limit else text[: limit - 3] + "...") or "nothing"

@@ -32,7 +32,7 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Features:
     path = tmp_path_factory.mktemp("task") / "bpti.json"
     path.write_text(json.dumps([fixture_task("bpti")]))
     (task,) = read_tasks(str(path))
-    return featurize(read_target(task), task.binder_length)
+    return featurize(read_target(task), task.binder_lengths.longest)
 
 
 def tiny_weights() -> dict[str, mx.array]:

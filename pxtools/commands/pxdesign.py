@@ -54,8 +54,10 @@ def main() -> None:
     if name in TOOLS:
         run_here(TOOLS[name], translated(words))
     if name == "prepare-msa":
-        say("prepare-msa: there is nothing to do: the generator uses no alignments; use the task "
-            "file as it is")
+        say(
+            "prepare-msa: there is nothing to do: the generator uses no alignments; use the task "
+            "file as it is"
+        )
         sys.exit(0)
     if name == "--version":
         print(f"pxdesign {__version__}")

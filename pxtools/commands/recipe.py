@@ -92,7 +92,7 @@ def read(recipe: str, words: list[str], variables: list[str]) -> Asked:
         is_flag = option in FLAGS_OF_RECIPES or (recipe, word) == ("status", "-w")
         if equals and (name.startswith("--") or name.isidentifier()):
             take(option, value)
-        elif name.startswith("--") and not is_flag or name in ("-i", "-o"):
+        elif (name.startswith("--") and not is_flag) or name in ("-i", "-o"):
             if not rest:
                 raise WrongWord(f"expected a value after {word}, found nothing")
             take(option, rest.pop(0))

@@ -6,7 +6,6 @@ from itertools import chain
 
 import numpy as np
 
-from pxtools.errors import InputError
 from pxtools.network.conformers import Conformers
 from pxtools.structure.atoms import Atoms, chain_name
 from pxtools.structure.residues import (
@@ -20,7 +19,6 @@ from pxtools.structure.residues import (
 from pxtools.structure.target import TargetChain, TargetResidue
 
 TEMPLATE_BOUNDARIES = np.linspace(2.0, 22.0, 63)  # Å; 64 bins
-MAX_TOKENS = 5000  # pair tensors grow with its square: 5000 tokens are 13 GB for z alone
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,6 @@ def featurize(
     that see target residues as N, CA, C, O only (the template still comes from CB).
     `conformers` are a model's own, else the CCD's ideal coordinates are used.
     """
-    _check_size(sum(len(part.residues) for part in target) + binder_length)
     tokens = [
         _target_token(residue, c, target_atoms)
         for c, part in enumerate(target)
@@ -94,16 +91,6 @@ def featurize(
         residue = TargetResidue("GLY", ResidueNumber(i), i, nowhere, False)
         tokens.append(_Token(residue, DESIGN_RESTYPE, len(target), keep, nowhere[0]))
     return _assemble(tokens, conformers)
-
-
-def _check_size(n_tokens: int) -> None:
-    if n_tokens > MAX_TOKENS:
-        memory = n_tokens**2 * 128 * 4 * 6 / 1e9  # six pair tensors of 128 channels
-        raise InputError(
-            f"target and binder have {n_tokens:,} residues; the limit is {MAX_TOKENS:,} "
-            f"(they would need some {memory:,.0f} GB of memory): crop the target or shorten "
-            "the binder"
-        )
 
 
 def _target_token(residue: TargetResidue, chain: int, target_atoms: str) -> _Token:

@@ -44,6 +44,15 @@ class ModelFile:
     def is_demonstration(self) -> bool:
         return self.name == EMBEDDED
 
+    def memory(self, n_tokens: int) -> float:
+        """GB that sampling takes on a CPU: weights, libraries, pair tensors (docs/performance.md).
+
+        Samples hardly count: a chunk's go through the network one a core.
+        """
+        depth = self.config.transformer
+        per_pair = 4 * (4 * self.config.c_z + depth.n_blocks * depth.n_heads)
+        return 0.27 + 4 * self.n_parameters / 1e9 + per_pair * n_tokens**2 / 1e9
+
 
 def weights_folder() -> Path:
     """Where converted models are looked for: $PXTOOLS_WEIGHTS or ~/.cache/pxtools."""

@@ -102,10 +102,13 @@ def run_record(
 ) -> RunRecord:
     """What run.json and every chunk say of a run: all that decides its designs."""
     task = design.task
+    length, *others = task.binder_lengths.choices
+    if others:
+        raise InputError.of(task.source, "binder_length", "one length", task.binder_lengths)
     return RunRecord(
         TaskRecord(
             name=task.name,
-            binder_length=task.binder_length,
+            binder_length=length,
             chains={pick.chain: ChainRecord(pick.crop_text, pick.hotspots) for pick in task.chains},
             structure=task.structure.name,
             target_digest=design.features.digest(design.whole_target),

@@ -122,6 +122,12 @@ class Polymer:
             return ResidueNumber(residue.label_seq)
         return author_number(residue)
 
+    @property
+    def last(self) -> int:
+        """The highest number a crop of it may end with."""
+        highest = max(self.number(site).number for site in self.sites)
+        return max(highest, len(self.sequence)) if self.is_cif else highest
+
     def labels_of(self, authors: Iterable[ResidueNumber]) -> str:
         """What numbers that may be the author's would be here: `99 -> 79`; empty if nothing."""
         label = {author_number(site): self.number(site).number for site in self.sites}

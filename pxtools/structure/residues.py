@@ -20,6 +20,17 @@ DESIGN_RESTYPE = 32
 N_RESTYPES = 36
 BACKBONE = ("N", "CA", "C", "O")
 RADII = {"C": 1.70, "N": 1.55, "O": 1.52, "S": 1.80}  # Å, van der Waals; Bondi 1964
+# the same residue in another protonation state or disulfide, as force fields call it
+PROTONATED = {
+    **dict.fromkeys(("HID", "HIE", "HIP", "HSD", "HSE", "HSP", "HISD", "HISE", "HISH"), "HIS"),
+    **dict.fromkeys(("CYX", "CYM", "CYS2", "CYSH"), "CYS"),
+    **dict.fromkeys(("ASH", "ASPH"), "ASP"),
+    **dict.fromkeys(("GLH", "GLUH"), "GLU"),
+    **dict.fromkeys(("LYN", "LYSH"), "LYS"),
+    **dict.fromkeys(("ARN", "ARGN"), "ARG"),
+    "TYM": "TYR",
+}
+CAPS = frozenset({"ACE", "FOR", "NH2", "NME", "NMA", "NHE"})
 _ONE_LETTER = dict(zip("ARNDCQEGHILKMFPSTWYV", AMINO_ACIDS, strict=True))
 
 
@@ -49,7 +60,15 @@ def parent_of(name: str) -> str | None:
     """The amino acid a modified residue derives from (CSO -> CYS), None where it is not known."""
     if name in RESTYPE:
         return name
-    return _ONE_LETTER.get(gemmi.find_tabulated_residue(name).one_letter_code.upper())
+    if name in PROTONATED:
+        return PROTONATED[name]
+    tabulated = gemmi.find_tabulated_residue(name)
+    return three_letters(tabulated.one_letter_code) if tabulated.is_amino_acid() else None
+
+
+def three_letters(letter: str) -> str | None:
+    """K -> LYS; None for what is none of the 20."""
+    return _ONE_LETTER.get(letter.upper())
 
 
 def vdw_radius(element: str) -> float:

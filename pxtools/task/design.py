@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
+from pxtools.errors import InputError
 from pxtools.network.features import Features, featurize
 from pxtools.network.weights import ModelFile
 from pxtools.structure.atoms import Atoms
 from pxtools.structure.residues import parent_of
 from pxtools.structure.target import TargetChain
 from pxtools.task.types import Task
+
+MAX_TOKENS = 5000  # pair tensors grow with its square
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,24 @@ class Design:
 
 
 def prepare(task: Task, target: tuple[TargetChain, ...], model: ModelFile) -> Design:
-    """The features of a task's target as the model sees it. Raises InputError if too large."""
+    """The features of a task's target and its longest binder as the model sees them.
+
+    Raises InputError if they are too large.
+    """
+    _check_size(sum(len(part.residues) for part in target) + task.binder_lengths.longest, model)
     seen = model.config.target_atoms
-    features = featurize(target, task.binder_length, seen, model.conformers)
+    features = featurize(target, task.binder_lengths.longest, seen, model.conformers)
     whole = None
     if seen != "all":
         whole = featurize(target, 1).atoms.deposited()
     sequences = [[parent_of(name) or name for name in chain.sequence] for chain in target]
     return Design(task, features, sequences, whole)
+
+
+def _check_size(n_tokens: int, model: ModelFile) -> None:
+    if n_tokens > MAX_TOKENS:
+        raise InputError(
+            f"target and binder have {n_tokens:,} residues; the limit is {MAX_TOKENS:,} "
+            f"(they would need some {model.memory(n_tokens):,.0f} GB of memory): crop the target "
+            "or shorten the binder"
+        )

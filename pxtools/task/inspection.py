@@ -49,27 +49,17 @@ def report(c: Check, model: ModelFile) -> str:
     numbering = "label ids" if is_cif else "the file's own chains and numbers"
     f = c.design.features
     rows = [_row(c, i) for i in range(len(c.target))]
-    rows.append(("binder", chain_name(len(c.target)), str(c.task.binder_length), *"-----"))
+    rows.append(("binder", chain_name(len(c.target)), str(c.task.binder_lengths), *"-----"))
     lines = [
         f"task       {c.task.name} ({c.task.source})",
         f"structure  {c.task.structure} ({'mmCIF' if is_cif else 'PDB'}: {numbering})",
         f"model      {model.name} (sees {model.config.target_atoms} atoms of the target)",
         f"size       {f.n_tokens} tokens, {len(f.atoms)} atoms, "
-        f"about {memory(f.n_tokens, model):.1f} GB of memory on a CPU",
+        f"about {model.memory(f.n_tokens):.1f} GB of memory on a CPU",
         "",
         *in_columns([COLUMNS, *rows]),
     ]
     return "\n".join(lines)
-
-
-def memory(n_tokens: int, model: ModelFile) -> float:
-    """GB that px-sample needs on a CPU: weights, libraries, pair tensors (docs/performance.md).
-
-    Samples hardly count: a chunk's go through the network one a core.
-    """
-    depth = model.config.transformer
-    per_pair = 4 * (4 * model.config.c_z + depth.n_blocks * depth.n_heads)
-    return 0.27 + 4 * model.n_parameters / 1e9 + per_pair * n_tokens**2 / 1e9
 
 
 def _row(c: Check, i: int) -> tuple[str, ...]:
@@ -152,7 +142,7 @@ def warnings(c: Check) -> Iterator[str]:
     whole = [(pick, site) for pick in c.task.chains for site in c.polymers[pick.chain].sites]
     yield from _author_numbers(c)
     yield from _buried(hotspots, whole)
-    yield from _far_apart(hotspots, c.task.binder_length)
+    yield from _far_apart(hotspots, c.task.binder_lengths.longest)
     yield from _cut_close(hotspots, whole, c.polymers)
 
 

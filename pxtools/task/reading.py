@@ -1,20 +1,27 @@
 """Design tasks from JSON (the published pipeline's lists) or YAML (the short form)."""
 
-import json
-import re
 import sys
-from collections.abc import Iterable
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pxtools.console import warn
 from pxtools.errors import InputError
-from pxtools.structure.residues import ResidueNumber
-from pxtools.task.types import ChainPick, Task
+from pxtools.task import fields
+from pxtools.task.fields import Field, mapping
+from pxtools.task.parsing import parse
+from pxtools.task.types import BinderLengths, ChainPick, Task
 
 MAX_TASK_BYTES = 10_000_000
+A_TASK = "binder_length: 80, target: {file: target.cif, chains: {A: all}}"
+A_TARGET = "{file: target.cif, chains: {A: all}}"
+A_CHAIN = "all, or such as {crop: 1-50, hotspots: [40, 99]}"
+A_FILTER = '{"chain_id": ["A"], "crop": {"A": "1-50"}}'
+A_CONDITION = '{"structure_file": "target.cif", "filter": {"chain_id": ["A"]}}'
+A_BINDER = '[{"type": "protein", "length": 80}]'
+A_JSON_TASK = f'{{"name": "x", "condition": {A_CONDITION}, "generation": {A_BINDER}}}'
+A_SWEEP = "{hotspots: {loop: [40, 99], helix: [60]}, binder_length: [60, 80]}"
 
 
 def read_tasks(path: str) -> list[Task]:
@@ -23,14 +30,15 @@ def read_tasks(path: str) -> list[Task]:
     Raises InputError, naming file and field, for anything that is not a task.
     """
     source = "<stdin>" if path == "-" else path
-    data = _parse(source, _read_text(path, source))
+    data = parse(source, _read_text(path, source))
     base = Path() if path == "-" else Path(path).parent
-    if isinstance(data, dict) and ("target" in data or "binder_length" in data):
-        return [_from_yaml(source, base, data)]
     items = data if isinstance(data, list) else [data]
     if not items:
         raise InputError.of(source, "tasks", "at least one task", "an empty list")
-    tasks = [_from_json(source, base, item, f"task {i + 1}") for i, item in enumerate(items)]
+    tasks: list[Task] = []
+    for number, item in enumerate(items, 1):
+        at = Field(source, f"task {number}" if isinstance(data, list) else "")
+        tasks += _tasks(at, base, item)
     names = [task.name.lower() for task in tasks]  # file systems may ignore case
     for i, task in enumerate(tasks):
         if task.name.lower() in names[:i]:
@@ -57,181 +65,197 @@ def _head(path: Path) -> bytes:
         return file.read(MAX_TASK_BYTES + 1)
 
 
-def _parse(source: str, text: str) -> Any:
-    try:
-        if source.lower().endswith(".json") or text.lstrip()[:1] in ("{", "["):
-            return json.loads(text)
-        return yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
-        where = str(error).replace("\n", " ")[:160]
-        raise InputError(f"{source}: not a readable JSON or YAML task file: {where}") from None
+def _tasks(at: Field, base: Path, item: Any) -> list[Task]:
+    is_json = at.source.lower().endswith(".json")
+    if not isinstance(item, dict):
+        raise at.wrong(f"a task such as {A_JSON_TASK if is_json else A_TASK}", item)
+    if {"target", "binder_length", "task_name", "sweep"}.isdisjoint(item) and (
+        is_json or not {"name", "condition", "generation"}.isdisjoint(item)
+    ):
+        return [_from_json(at, base, item)]
+    return _from_yaml(at, base, item)
 
 
-def _from_json(source: str, base: Path, item: Any, where: str) -> Task:
-    task = _mapping(source, where, item)
-    name = _name(source, f"{where}, name", task.get("name"))
-    at = f"task {name}"
-    condition = _mapping(source, f"{at}, condition", task.get("condition"))
-    pick = _mapping(source, f"{at}, condition.filter", condition.get("filter") or {})
-    crop = _mapping(source, f"{at}, condition.filter.crop", pick.get("crop") or {})
-    hotspot = _mapping(source, f"{at}, hotspot", task.get("hotspot") or {})
-    _unknown(source, at, task, {"name", "condition", "hotspot", "generation"})
-    _unknown(source, f"{at}, condition", condition, {"structure_file", "filter", "msa"})
-    _unknown(source, f"{at}, condition.filter", pick, {"chain_id", "crop"})
-    if condition.get("msa"):
-        warn(f"{source}: {at}: msa is ignored: the generator does not use it")
-    chain_ids = pick.get("chain_id")
+def _from_json(at: Field, base: Path, task: dict[str, Any]) -> Task:
+    known = ["name", "condition", "hotspot", "generation", "remove_unresolved_atoms"]
+    mapping(at, task, A_JSON_TASK, known)
+    name = fields.task_name(at / "name", task.get("name"))
+    at = Field(at.source, f"task {name}")
+    if task.get("condition") is None:
+        raise (at / "condition").wrong(
+            f"a target to bind (a free monomer cannot be made here), such as {A_CONDITION}", None
+        )
+    condition = mapping(
+        at / "condition", task["condition"], A_CONDITION, ["structure_file", "filter", "msa"]
+    )
+    for ignored in ("msa", "remove_unresolved_atoms"):
+        if condition.get(ignored) or task.get(ignored):
+            warn(f"{at.source}: task {name}: {ignored} is ignored: the generator does not use it")
+    return Task(
+        at.source,
+        name,
+        fields.structure_file(
+            at / "condition.structure_file", base, condition.get("structure_file")
+        ),
+        _json_chains(at, condition, task.get("hotspot") or {}),
+        _generation(at / "generation", task.get("generation")),
+    )
+
+
+def _json_chains(at: Field, condition: dict[str, Any], hotspot: Any) -> tuple[ChainPick, ...]:
+    inside = at / "condition.filter"
+    picked = mapping(inside, condition.get("filter") or {}, A_FILTER, ["chain_id", "crop"])
+    crops = mapping(inside / "crop", picked.get("crop") or {}, '{"A": "1-50"}')
+    spots = mapping(at / "hotspot", hotspot, '{"A": [40, 99]}')
+    chain_ids = picked.get("chain_id")
     chain_ids = [chain_ids] if isinstance(chain_ids, str) else chain_ids
     if not isinstance(chain_ids, list) or not chain_ids:
-        raise InputError.of(
-            source, f"{at}, condition.filter.chain_id", "a list of chains", chain_ids
-        )
-    for field, given in (("condition.filter.crop", crop), ("hotspot", hotspot)):
+        raise (inside / "chain_id").wrong('a list of chains such as ["A"]', chain_ids)
+    chains = [fields.chain_name(inside / "chain_id", chain) for chain in chain_ids]
+    for chain in chains:
+        if chains.count(chain) > 1:
+            raise (inside / "chain_id").wrong("each chain once", f"{chain} twice")
+    for field, given in ((inside / "crop", crops), (at / "hotspot", spots)):
         for chain in given:
-            if chain not in chain_ids:
-                raise InputError.of(
-                    source, f"{at}, {field}", f"chains of chain_id ({_listed(chain_ids)})", chain
-                )
-    chains = tuple(
-        ChainPick(
-            _chain(source, f"{at}, condition.filter.chain_id", c, chain_ids),
-            _crop(source, f"{at}, condition.filter.crop.{c}", crop.get(c)),
-            _hotspots(source, f"{at}, hotspot.{c}", hotspot.get(c)),
+            if chain not in chains:
+                near = fields.nearest(chain, chains)
+                hint = f"; did you mean {near}?" if near else ""
+                raise field.wrong(f"chains of chain_id ({', '.join(chains)}{hint})", chain)
+    return tuple(
+        _pick(
+            chain,
+            fields.crop(inside / "crop" / chain, chain, crops.get(chain)),
+            fields.hotspots(at / "hotspot" / chain, chain, spots.get(chain), chains),
         )
-        for c in chain_ids
+        for chain in chains
     )
-    structure = _structure(source, f"{at}, condition.structure_file", base, condition)
-    return Task(source, name, structure, chains, _generation(source, at, task.get("generation")))
 
 
-def _generation(source: str, at: str, generation: Any) -> int:
-    field = f"{at}, generation"
+def _pick(
+    chain: str, crop: tuple[tuple[int, int], ...] | None, hotspots: fields.HotspotNames
+) -> ChainPick:
+    return ChainPick(
+        chain, crop, tuple(hotspots), tuple((n, name) for n, name in hotspots.items() if name)
+    )
+
+
+def _generation(field: Field, generation: Any) -> BinderLengths:
     items = [generation] if isinstance(generation, dict) else generation
     if not isinstance(items, list) or len(items) != 1:
-        raise InputError.of(
-            source, field, 'one binder, [{"type": "protein", "length": 80}]', generation
-        )
-    item = _mapping(source, field, items[0])
-    _unknown(source, field, item, {"type", "length", "count"})
+        raise field.wrong(f"one binder, {A_BINDER}", generation)
+    item = mapping(field, items[0], A_BINDER, ["type", "length", "count"])
     if item.get("type", "protein") != "protein":
-        raise InputError.of(source, f"{field}.type", "protein", item["type"])
-    if item.get("count", 1) != 1:
-        raise InputError.of(source, f"{field}.count", "1", item["count"])
-    return _length(source, f"{field}.length", item.get("length"))
+        raise (field / "type").wrong("protein", item["type"])
+    if item.get("count") not in (None, 1, "1"):
+        raise (field / "count").wrong(
+            "1, a binder of one chain (--N_sample is the number of designs)", item["count"]
+        )
+    return fields.binder_lengths(field / "length", item.get("length"))
 
 
-def _from_yaml(source: str, base: Path, task: dict) -> Task:
-    name = task.get("task_name", "stdin" if source == "<stdin>" else Path(source).stem)
-    name = _name(source, "task_name", name)
-    target = _mapping(source, "target", task.get("target"))
-    _unknown(source, "task", task, {"task_name", "binder_length", "target"})
-    _unknown(source, "target", target, {"file", "chains"})
-    picks = _mapping(source, "target.chains", target.get("chains"))
-    if not picks:
-        raise InputError.of(source, "target.chains", "at least one chain", "none")
-    chains = tuple(_yaml_chain(source, f"target.chains.{c}", c, picks) for c in picks)
+def _from_yaml(at: Field, base: Path, task: dict[str, Any]) -> list[Task]:
+    mapping(at, task, A_TASK, ["task_name", "binder_length", "target", "sweep"])
+    default = "stdin" if at.source == "<stdin>" else Path(at.source).stem
+    name = fields.task_name(at / "task_name", task.get("task_name", default))
+    if "sweep" in task:
+        return _sweep(at, base, name, task)
+    length = fields.binder_lengths(at / "binder_length", task.get("binder_length"))
+    return [_from_target(at / "target", base, name, task.get("target"), length)]
+
+
+def _from_target(field: Field, base: Path, name: str, target: Any, lengths: BinderLengths) -> Task:
+    if isinstance(target, dict) and (inner := {"hotspots", "crop"} & target.keys()):
+        raise InputError(
+            f"{field.source}: {(field / min(inner)).place}: it belongs to a chain, "
+            f"such as chains: {{A: {{crop: 1-50, hotspots: [40, 99]}}}}"
+        )
+    mapping(field, target, A_TARGET, ["file", "chains"])
+    picks = _yaml_chains(field / "chains", target.get("chains"))
     if any(isinstance(pick, dict) and pick.get("msa") for pick in picks.values()):
-        warn(f"{source}: msa is ignored: the generator does not use it")
-    structure = _structure(source, "target.file", base, {"structure_file": target.get("file")})
-    length = _length(source, "binder_length", task.get("binder_length"))
-    return Task(source, name, structure, chains, length)
+        warn(f"{field.source}: msa is ignored: the generator does not use it")
+    chains = tuple(_yaml_chain(field / "chains", c, picks) for c in picks)
+    structure = fields.structure_file(field / "file", base, target.get("file"))
+    return Task(field.source, name, structure, chains, lengths)
 
 
-def _yaml_chain(source: str, field: str, chain: Any, picks: dict) -> ChainPick:
-    chain_name = _chain(source, field, chain, [])
-    pick = picks[chain]
-    if pick is None or pick == "all":
-        return ChainPick(chain_name, None, ())
-    pick = _mapping(source, field, pick)
-    _unknown(source, field, pick, {"crop", "hotspots", "msa"})
-    return ChainPick(
-        chain_name,
-        _crop(source, f"{field}.crop", pick.get("crop")),
-        _hotspots(source, f"{field}.hotspots", pick.get("hotspots")),
+def _with_hotspots(
+    field: Field, chains: tuple[ChainPick, ...], given: Any
+) -> tuple[ChainPick, ...]:
+    """The chains with a sweep's hotspots: {A: [40, 99]}, or [40, 99] for the only chain."""
+    names = [pick.chain for pick in chains]
+    if not isinstance(given, dict):
+        if len(names) > 1:
+            raise field.wrong(f"hotspots by chain, such as {{{names[0]}: [40, 99]}}", given)
+        given = {names[0]: given}
+    mapping(field, given, f"{{{names[0]}: [40, 99]}}", names)
+    return tuple(
+        _pick(c, pick.crop, fields.hotspots(field / c, c, given.get(c), names))
+        for c, pick in zip(names, chains, strict=True)
     )
 
 
-def _mapping(source: str, field: str, value: Any) -> dict:
-    if not isinstance(value, dict):
-        raise InputError.of(source, field, "a mapping of fields", value)
-    return value
+def _yaml_chains(field: Field, chains: Any) -> dict[str, Any]:
+    """What is picked of each chain; a plain list or text of chains takes them whole."""
+    if isinstance(chains, str):
+        chains = chains.replace(",", " ").split()
+    if isinstance(chains, list):
+        names = [fields.chain_name(field, chain) for chain in chains]
+        if len(set(names)) < len(names):
+            raise field.wrong("each chain once", chains)
+        chains = dict.fromkeys(names)
+    if not isinstance(chains, dict) or not chains:
+        raise field.wrong("at least one chain, such as {A: all}", chains)
+    return {fields.chain_name(field, chain): pick for chain, pick in chains.items()}
 
 
-def _unknown(source: str, field: str, value: dict, known: set[str]) -> None:
-    for key in value:
-        if key not in known:
-            warn(
-                f"{source}: {field}: unknown field {key!r} is ignored "
-                f"(known: {_listed(sorted(known))})"
-            )
+def _yaml_chain(field: Field, chain: str, picks: dict[str, Any]) -> ChainPick:
+    pick, field = picks[chain], field / chain
+    if fields.is_whole(pick):
+        return ChainPick(chain, None, ())
+    mapping(field, pick, A_CHAIN, ["crop", "hotspots", "msa"])
+    return _pick(
+        chain,
+        fields.crop(field / "crop", chain, pick.get("crop")),
+        fields.hotspots(field / "hotspots", chain, pick.get("hotspots"), picks),
+    )
 
 
-def _listed(values: Iterable[Any]) -> str:
-    return ", ".join(map(str, values))
+def _sweep(at: Field, base: Path, name: str, task: dict[str, Any]) -> list[Task]:
+    """A task for each target, set of hotspots and length, named NAME_TARGET_SET_LENGTH."""
+    field = at / "sweep"
+    sweep = mapping(field, task["sweep"], A_SWEEP, ["target", "hotspots", "binder_length"])
+    for both in task.keys() & sweep.keys():
+        raise (field / both).wrong(f"{both} in one place", "another one outside sweep")
+    targets = _axis(field / "target", sweep, A_TARGET, {"": task.get("target")})
+    spots = _axis(field / "hotspots", sweep, "[40, 99]", {"": None})
+    lengths = {"": task.get("binder_length")}
+    if "binder_length" in sweep:
+        given = sweep["binder_length"]
+        lengths = {str(value): value for value in (given if isinstance(given, list) else [given])}
+    tasks = []
+    for target, spot, length in product(targets, spots, lengths):
+        own = fields.task_name(field, "_".join(filter(None, (name, target, spot, length))))
+        where = field / "target" / target if target else at / "target"
+        drawn = fields.binder_lengths((field if length else at) / "binder_length", lengths[length])
+        made = _from_target(where, base, own, targets[target], drawn)
+        if spot:
+            chains = _with_hotspots(field / "hotspots" / spot, made.chains, spots[spot])
+            made = replace(made, chains=chains)
+        tasks.append(made)
+    if not tasks:
+        raise field.wrong(f"such as {A_SWEEP}", sweep)
+    return tasks
 
 
-def _name(source: str, field: str, name: Any) -> str:
-    """A task name becomes a folder and file names, so it must be a plain, portable one."""
-    plain = r"[A-Za-z0-9_+=@,()-][A-Za-z0-9_.+=@,() -]{0,127}"
-    if not isinstance(name, str) or not re.fullmatch(plain, name) or name[-1] in ". ":
-        expected = "a plain file name (letters, digits, _ - . and no slash, at most 128)"
-        raise InputError.of(source, field, expected, name)
-    return name
-
-
-def _chain(source: str, field: str, chain: Any, all_chains: list) -> str:
-    if isinstance(chain, int) and not isinstance(chain, bool):
-        chain = str(chain)  # YAML reads a chain called 1 as a number
-    if not isinstance(chain, str) or not chain.strip() or len(chain) > 16:
-        raise InputError.of(source, field, "a chain name", chain)
-    if all_chains.count(chain) > 1:
-        raise InputError.of(source, field, "each chain once", f"{chain} twice")
-    return chain
-
-
-def _structure(source: str, field: str, base: Path, condition: dict) -> Path:
-    """A relative path is tried beside the task file first, then in the working directory."""
-    text = condition.get("structure_file")
-    if not isinstance(text, str) or not text.strip() or "\0" in text:
-        raise InputError.of(source, field, "the path of an mmCIF or PDB file", text)
-    path = Path(text).expanduser()
-    tried = [path] if path.is_absolute() else [base / path, path]
-    for candidate in tried:
-        if candidate.is_file():
-            return candidate
-    places = " or ".join(dict.fromkeys(map(str, tried)))
-    raise InputError.of(source, field, "an existing mmCIF or PDB file", f"no file at {places}")
-
-
-def _length(source: str, field: str, length: Any) -> int:
-    if not isinstance(length, int) or isinstance(length, bool) or length < 1:
-        raise InputError.of(source, field, "a number of residues, 1 or more", length)
-    return length
-
-
-def _crop(source: str, field: str, crop: Any) -> tuple[tuple[int, int], ...] | None:
-    """`all`/None, "1-50,80-100", or a list of such; a single number is a range of one."""
-    if crop is None or crop == "all" or crop == []:
-        return None
-    parts = crop if isinstance(crop, list) else [crop]
-    ranges: list[tuple[int, int]] = []
-    for part in (p for text in parts for p in str(text).split(",")):
-        match = re.fullmatch(r"\s*(-?\d{1,6})(?:\s*-\s*(-?\d{1,6}))?\s*", part)
-        if not match:
-            raise InputError.of(source, field, "residue ranges such as 1-50,80-100", part)
-        low, high = int(match[1]), int(match[2] or match[1])
-        if low > high:
-            raise InputError.of(source, field, "a range from low to high", part.strip())
-        ranges.append((low, high))
-    return tuple(ranges)
-
-
-def _hotspots(source: str, field: str, hotspots: Any) -> tuple[ResidueNumber, ...]:
-    values = [] if hotspots is None else hotspots if isinstance(hotspots, list) else [hotspots]
-    numbers: list[ResidueNumber] = []
-    for text in (p for value in values for p in str(value).split(",")):
-        try:
-            numbers.append(ResidueNumber.read(text))
-        except ValueError:
-            raise InputError.of(source, field, "residue numbers such as 40, 99", text) from None
-    return tuple(dict.fromkeys(numbers))
+def _axis(
+    field: Field, sweep: dict[str, Any], value: str, default: dict[str, Any]
+) -> dict[str, Any]:
+    """The named values that a sweep goes through; `default` where it has none."""
+    kind = field.name.rpartition(".")[2]
+    if kind not in sweep:
+        return default
+    example = f"named {'targets' if kind == 'target' else 'sets'} such as {{loop: {value}}}"
+    named = mapping(field, sweep[kind], example)
+    if not named:
+        raise field.wrong(example, named)
+    return named

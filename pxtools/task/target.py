@@ -8,6 +8,7 @@ from pxtools.errors import InputError
 from pxtools.structure.reading import Polymer, heavy_atoms, protein_chains, read_structure
 from pxtools.structure.residues import BACKBONE, ResidueNumber, parent_of, residue_types
 from pxtools.structure.target import TargetChain, TargetResidue
+from pxtools.task.fields import nearest
 from pxtools.task.types import ChainPick, Task
 
 
@@ -42,8 +43,10 @@ def _pick(task: Task, pick: ChainPick, polymers: dict[str, Polymer]) -> TargetCh
             for name, p in polymers.items()
             if p.is_protein
         )
+        near = nearest(pick.chain, [name for name, p in polymers.items() if p.is_protein])
+        hint = f"; did you mean {near}?" if near else ""
         raise InputError.of(
-            task.source, where, f"a protein chain of {task.structure} ({held})", pick.chain
+            task.source, where, f"a protein chain of {task.structure} ({held}{hint})", pick.chain
         )
     if not polymer.is_protein:
         raise InputError.of(task.source, where, "a protein chain", f"{polymer.kind}")
@@ -78,7 +81,19 @@ def _check_pick(
             f"residues of the chain ({span}{_if_authors(ends)})",
             crop or "none",
         )
-    kept = {residue.number for residue in residues}
+    for low, high in pick.crop or ():
+        if high > polymer.last:
+            warn(f"{task.source}: {where}: crop {low}-{high} reaches beyond the chain ({span})")
+    kept = {residue.number: residue.name for residue in residues}
+    for number, name in pick.hotspot_names:
+        if kept.get(number, name) != name:
+            there = [str(residue.number) for residue in residues if residue.name == name]
+            raise InputError.of(
+                task.source,
+                f"{where}, hotspot",
+                f"{kept[number]}{number} ({name}: {', '.join(there[:20]) or 'none'})",
+                f"{name}{number}",
+            )
     for number in pick.hotspots:
         if number not in kept:
             labels = _if_authors(polymer.labels_of([number]))

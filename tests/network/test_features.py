@@ -29,7 +29,7 @@ SAME = {
 @pytest.mark.parametrize("name", STRUCTURE_OF)
 def test_features_equal_the_published_ones(name: str, task_file: TaskFile) -> None:
     (task,) = read_tasks(task_file(fixture_task(name)))
-    ours = featurize(read_target(task), task.binder_length)
+    ours = featurize(read_target(task), task.binder_lengths.longest)
     theirs = load(f"features/{name}.npz")
     for mine, published in SAME.items():
         np.testing.assert_array_equal(getattr(ours, mine), theirs[published], err_msg=mine)

@@ -24,7 +24,7 @@ from pxtools.structure.residues import vdw_radius
 from pxtools.task.design import prepare
 from pxtools.task.reading import read_tasks
 from pxtools.task.target import read_target
-from pxtools.task.types import Task
+from pxtools.task.types import BinderLengths, Task
 
 LENGTH = 20
 Bpti = tuple[Atoms, Atoms]
@@ -40,7 +40,11 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
 @pytest.fixture(scope="module")
 def bpti(task: Task) -> Bpti:
     """Trypsin inhibitor as nano sees it, and its heavy atoms as deposited."""
-    design = prepare(replace(task, binder_length=LENGTH), read_target(task), read_model("nano"))
+    design = prepare(
+        replace(task, binder_lengths=BinderLengths((LENGTH,))),
+        read_target(task),
+        read_model("nano"),
+    )
     return design.features.atoms, design.deposited
 
 

@@ -48,7 +48,7 @@ def test_the_report_is_what_a_run_works_on(task_file: TaskFile, name: str) -> No
         assert all(re.search(rf"[A-Z]{{3}} {n}\b", row) for n in hotspots)
     kept = [int(line.split()[3]) for line in text.splitlines() if re.match(r"\w +\w0 ", line)]
     assert kept == [len(chain.residues) for chain in c.target]
-    assert sum(kept) + c.task.binder_length == f.n_tokens
+    assert sum(kept) + c.task.binder_lengths.longest == f.n_tokens
 
 
 def test_what_is_not_resolved_is_named(task_file: TaskFile) -> None:

@@ -63,13 +63,14 @@ WRONG: dict[str, tuple[Any, ...]] = {
     ),
     "not a range": (bpti(condition__filter__crop={"A": "x"}), "crop.A", "1-50", "found x"),
     "length 0": (bpti(generation=[{"type": "protein", "length": 0}]), "length", "found 0"),
-    "length text": (bpti(generation=[{"type": "protein", "length": "80"}]), "length", "found 80"),
+    "length text": (bpti(generation=[{"length": "eighty"}]), "length", "found eighty"),
+    "length backward": (bpti(generation=[{"length": "100-60"}]), "low to high", "found 100-60"),
     "two binders": (bpti(generation=[{"length": 8}, {"length": 9}]), "generation", "one binder"),
     "count 2": (bpti(generation=[{"length": 8, "count": 2}]), "count", "expected 1", "found 2"),
     "ligand": (bpti(generation=[{"type": "ligand", "length": 8}]), "type", "protein", "ligand"),
     "slash in name": (bpti(name="a/b"), "name", "no slash", "a/b"),
     "parent as name": (bpti(name=".."), "name", "plain file name", "found .."),
-    "no name": (bpti(name=None), "name", "found None"),
+    "no name": (bpti(name=None), "name", "found nothing"),
     "crop of another chain": (
         bpti(condition__filter__crop={"Q": "1-5"}),
         "crop",
@@ -80,9 +81,9 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "chain twice": (bpti(condition__filter__chain_id=["A", "A"]), "each chain once"),
     "no chains": (bpti(condition__filter__chain_id=[]), "chain_id", "a list of chains"),
     "no file": (bpti(condition__structure_file="no.cif"), "structure_file", "no file at"),
-    "no structure": (bpti(condition__structure_file=None), "structure_file", "found None"),
+    "no structure": (bpti(condition__structure_file=None), "structure_file", "such as target.cif"),
     "water chain": (bpti(condition__filter__chain_id=["D"], hotspot={}), "chain D", "(A)"),
-    "no condition": (bpti(condition=None), "condition", "a mapping"),
+    "no condition": (bpti(condition=None), "condition", "a free monomer cannot be made"),
 }
 
 
@@ -97,12 +98,12 @@ def test_wrong_tasks_are_refused_in_one_line(case: str, task_file: TaskFile) -> 
 
 def test_wrong_files_are_refused_in_one_line(tmp_path: Path, task_file: TaskFile) -> None:
     for text, part in (
-        ("", "mapping"),
+        ("", "a task such as binder_length: 80"),
         ("[]", "an empty list"),
-        ("{", "not a readable JSON"),
-        ("a: [", "not a readable JSON or YAML"),
-        ("[" * 100_000, "not a readable"),
-        ("[1]", "a mapping"),
+        ("{", "line 1: the file ends early"),
+        ("a: [", "line 1: the file ends early: a closing ]"),
+        ("[" * 100_000, "nested too deeply"),
+        ("[1]", "task 1: expected a task such as"),
     ):
         path = tmp_path / "x.yaml"
         path.write_text(text)
@@ -152,13 +153,18 @@ def test_yaml_and_json_mean_the_same(tmp_path: Path, task_file: TaskFile) -> Non
     crop = {"A": "1-30,35-58"}
     (from_json,) = read_tasks(task_file(bpti(condition__filter__crop=crop)))
     assert from_yaml.name == "bpti"
-    assert (from_yaml.chains, from_yaml.binder_length) == (from_json.chains, 40)
+    assert from_yaml.chains == from_json.chains
+    assert str(from_yaml.binder_lengths) == str(from_json.binder_lengths) == "40"
     features = [featurize(read_target(t), 40) for t in (from_yaml, from_json)]
     assert features[0].digest(None) == features[1].digest(None)
 
 
-@pytest.mark.parametrize("pick", [None, "all", {"crop": "all"}, {}])
-def test_the_whole_chain_in_yaml(tmp_path: Path, pick: str) -> None:
+@pytest.mark.parametrize(
+    "pick",
+    [None, "all", "full", "All", "ALL", True, {}, *({"crop": c} for c in ("full", "All", ["all"]))],
+    ids=str,
+)
+def test_the_whole_chain_in_yaml(tmp_path: Path, pick: object) -> None:
     path = tmp_path / "t.yaml"
     task = {
         "binder_length": 5,
@@ -170,13 +176,12 @@ def test_the_whole_chain_in_yaml(tmp_path: Path, pick: str) -> None:
     assert len(chain.residues) == 58
 
 
-def test_msa_and_unknown_fields_are_said(
+def test_what_the_generator_does_not_use_is_said(
     task_file: TaskFile, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    read_tasks(task_file(bpti(condition__msa={"A": "x"}, hotspots={"A": [1]})))
+    read_tasks(task_file(bpti(condition__msa={"A": "x"}, remove_unresolved_atoms={"A": True})))
     said = capsys.readouterr().err
-    assert said.count("msa is ignored") == 1
-    assert "unknown field 'hotspots' is ignored" in said
+    assert said.count("msa is ignored") == said.count("remove_unresolved_atoms is ignored") == 1
 
 
 @pytest.mark.parametrize(("name", "chains"), [("1BD2", "ABCDE"), ("1HVR", "AB")])
