@@ -62,6 +62,8 @@ class Progress:
 
         self.say()
         self.say(f"[Chunk {number}/{total}] Generating samples {_span(samples)}/{self.n_sample}")
+        if len(samples) < samples[-1] - samples[0] + 1:
+            self.say(f"  {len(samples)} of them, with binders of one length")
         if done:
             self.say(f"  Going on after step {done}/{n_step}")
         bar: tqdm[NoReturn] = tqdm(

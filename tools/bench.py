@@ -41,7 +41,7 @@ from pxtools.task.target import read_target
 ROOT = Path(__file__).parent.parent
 STRUCTURES = ROOT / "tests" / "data" / "structures"
 RECORD = RunRecord(
-    TaskRecord("bench", 80, {"A": ChainRecord("all", (ResidueNumber(65),))}, "x.cif", "x"),
+    TaskRecord("bench", "80", {"A": ChainRecord("all", (ResidueNumber(65),))}, "x.cif", "x"),
     ModelRecord("m", "d"),
     Schedule(),
     seed=1,

@@ -79,7 +79,7 @@ class RunDir:
 
 
 def spans(samples: list[int]) -> str:
-    """[0, 1, 2] -> 0-2; [3, 7, 8] -> 3-3+7-8. Ascending samples as file names tell them."""
+    """[0, 1, 2] -> 0-2; [3, 7, 8] -> 3-3+7-8: ascending samples, as file names tell them."""
     return "+".join(f"{run[0]}-{run[-1]}" for run in consecutive(samples))
 
 

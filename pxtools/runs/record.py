@@ -38,7 +38,7 @@ class TaskRecord:
     """A task; `target_digest` is over all features that decide its designs."""
 
     name: str
-    binder_length: int
+    binder_lengths: str  # 80, 60-100 or 60,80,100
     chains: dict[str, ChainRecord]
     structure: str  # its file's name
     target_digest: str
@@ -47,14 +47,21 @@ class TaskRecord:
     def from_dict(cls, held: Mapping[str, Any]) -> TaskRecord:
         return cls(
             _text(held["name"]),
-            _whole(held["binder_length"]),
+            _lengths(held["binder_length"]),
             {_text(name): ChainRecord.from_dict(c) for name, c in held["chains"].items()},
             _text(held["structure"]),
             _text(held["target_digest"]),
         )
 
     def to_dict(self) -> dict[str, Any]:
-        return {**vars(self), "chains": {name: c.to_dict() for name, c in self.chains.items()}}
+        lengths = self.binder_lengths
+        return {
+            "name": self.name,
+            "binder_length": int(lengths) if lengths.isdecimal() else lengths,
+            "chains": {name: c.to_dict() for name, c in self.chains.items()},
+            "structure": self.structure,
+            "target_digest": self.target_digest,
+        }
 
 
 @dataclass(frozen=True)
@@ -189,3 +196,8 @@ def _whole(value: Any) -> int:
     if type(value) is not int:
         raise TypeError(f"expected a whole number, found {shown(value)}")
     return value
+
+
+def _lengths(value: Any) -> str:
+    """One length is kept as a number, several as text."""
+    return value if isinstance(value, str) else str(_whole(value))

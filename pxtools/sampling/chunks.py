@@ -19,19 +19,11 @@ from pxtools.runs.files import set_aside, write_atomically
 from pxtools.runs.folder import RunDir
 from pxtools.runs.record import RunRecord
 from pxtools.runs.state import ChunkState
+from pxtools.sampling.plan import Piece
 from pxtools.sampling.sampler import Guide, diffusion_step, draw, start_noise
 from pxtools.task.design import Design
 
 SAVE_EVERY_STEPS = 50
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Samples of one length to generate together; `number` of `total` chunks, from 1."""
-
-    samples: list[int]
-    number: int
-    total: int
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,14 @@ from pxtools.network import ops
 from pxtools.network.config import Help
 from pxtools.network.features import randomly_placed
 from pxtools.network.weights import ModelFile, load_network, read_model
-from pxtools.runs.folder import RunDir, consecutive, seeds_of
+from pxtools.runs.folder import RunDir, seeds_of
 from pxtools.runs.inventory import inspect, open_run
 from pxtools.runs.lock import Lock
 from pxtools.runs.record import ChainRecord, ModelRecord, RunRecord, TaskRecord
 from pxtools.runs.schedule import Schedule
-from pxtools.sampling.chunks import Job, Made, Piece, make_chunk
+from pxtools.sampling.chunks import Job, Made, make_chunk
 from pxtools.sampling.guidance import guide_of
+from pxtools.sampling.plan import Piece, by_length, plan
 from pxtools.sampling.presets import DEFAULT_SEED, Settings
 from pxtools.task.design import Design, prepare
 from pxtools.task.target import read_target
@@ -83,6 +84,10 @@ class Opened:
     design: Design
     help: Help
 
+    def length_of(self, sample: int) -> int:
+        """Residues of a sample's binder."""
+        return self.design.task.binder_lengths.of_sample(self.record.seed, sample)
+
 
 def _opened(request: SampleRequest, model: ModelFile) -> Iterator[Opened]:
     """The run of each task and seed, once all tasks are known to be sound."""
@@ -102,13 +107,10 @@ def run_record(
 ) -> RunRecord:
     """What run.json and every chunk say of a run: all that decides its designs."""
     task = design.task
-    length, *others = task.binder_lengths.choices
-    if others:
-        raise InputError.of(task.source, "binder_length", "one length", task.binder_lengths)
     return RunRecord(
         TaskRecord(
             name=task.name,
-            binder_length=length,
+            binder_lengths=str(task.binder_lengths),
             chains={pick.chain: ChainRecord(pick.crop_text, pick.hotspots) for pick in task.chains},
             structure=task.structure.name,
             target_digest=design.features.digest(design.whole_target),
@@ -139,9 +141,9 @@ def _sample_run(
     _warn_of_other_arithmetic(opened)
     progress.start()
     begun = [samples for samples, _ in run.files("state")]
-    pieces = plan(held.done, begun, n_sample, chunk_size)
+    pieces = plan(held.done, begun, by_length(range(n_sample), opened.length_of), chunk_size)
     failed, unclaimed = 0, set[int]()
-    for piece, made in _made(_job(opened, network()), pieces, progress):
+    for piece, made in _made(opened, network(), pieces, progress):
         if made is None:
             unclaimed.update(piece.samples)
             continue
@@ -172,57 +174,48 @@ def _drop_states_of(run: RunDir, done: set[int]) -> None:
             state.unlink(missing_ok=True)
 
 
-def plan(done: set[int], begun: Sequence[list[int]], n_sample: int, chunk_size: int) -> list[Piece]:
-    """The chunks to make: those begun, as they were begun, and the gaps of a grid of chunks."""
-    missing = set(range(n_sample)) - done
-    going_on = [samples for samples in begun if missing.issuperset(samples)]
-    missing = missing.difference(*going_on)
-    cells = [range(a, min(a + chunk_size, n_sample)) for a in range(0, n_sample, chunk_size)]
-    gaps = [gap for cell in cells for gap in consecutive([i for i in cell if i in missing])]
-    complete = [list(cell) for cell in cells if done.issuperset(cell)]
-    ordered = sorted([*going_on, *gaps, *complete])
-    return [
-        Piece(samples, number, len(ordered))
-        for number, samples in enumerate(ordered, 1)
-        if not done.issuperset(samples)
-    ]
-
-
-def _job(opened: Opened, network: PXDesignD) -> Job:
-    features = opened.design.features
-    ref_pos = randomly_placed(features.ref_pos, features.atom_to_token, opened.record.seed)
-    condition = network.condition(features, ref_pos)
-    return Job(
-        opened.run,
-        opened.record,
-        opened.design,
-        lambda x, sigma: network.denoise(x, sigma, condition),
-        guide_of(opened.help, features.atoms, opened.design.deposited),
-    )
-
-
 def _made(
-    job: Job, pieces: Sequence[Piece], progress: Progress
+    opened: Opened, network: PXDesignD, pieces: Sequence[Piece], progress: Progress
 ) -> Iterator[tuple[Piece, Made | None]]:
     """Each piece with what became of it: None where another process has claimed it."""
-    lock = Lock(job.run)
+    lock = Lock(opened.run)
+    job, job_length = None, 0
     for piece in pieces:
         if not lock.claim(piece.samples):
             yield piece, None
             continue
         try:
-            if _is_still_missing(job, piece):
-                yield piece, make_chunk(job, piece, progress)
+            if not _is_still_missing(opened, piece):
+                continue
+            length = opened.length_of(piece.samples[0])
+            if job is None or length != job_length:
+                job, job_length = _job(opened, network, length), length
+            yield piece, make_chunk(job, piece, progress)
         finally:
             lock.release(piece.samples)
 
 
-def _is_still_missing(job: Job, piece: Piece) -> bool:
+def _is_still_missing(opened: Opened, piece: Piece) -> bool:
     """False if another process has made the chunk since it was planned."""
     wanted = set(piece.samples)
-    if not any(wanted.intersection(held) for held, _ in job.run.files("msgpack")):
+    if not any(wanted.intersection(held) for held, _ in opened.run.files("msgpack")):
         return True
-    return bool(wanted - inspect(job.run, job.record).set_damaged_aside().done)
+    return bool(wanted - inspect(opened.run, opened.record).set_damaged_aside().done)
+
+
+def _job(opened: Opened, network: PXDesignD, length: int) -> Job:
+    """What depends on the task and the binder's length alone, for all samples of that length."""
+    design = opened.design.of_length(length)
+    features = design.features
+    ref_pos = randomly_placed(features.ref_pos, features.atom_to_token, opened.record.seed)
+    condition = network.condition(features, ref_pos)
+    return Job(
+        opened.run,
+        opened.record,
+        design,
+        lambda x, sigma: network.denoise(x, sigma, condition),
+        guide_of(opened.help, features.atoms, design.deposited),
+    )
 
 
 def choose_device(device: str | None, workers: int | None) -> None:

@@ -20,19 +20,22 @@ CLUSTER_RMSD = 2.0  # Å, over the binder's CA atoms
 def ranked(rows: Iterable[Scores], binders: dict[str, np.ndarray]) -> list[Scores]:
     """The rows with `rank` and `cluster`, best first.
 
-    A design leads a cluster unless a better leader is within 2 Å of CA RMSD; one that is not in
-    `binders` keeps the cluster it had.
+    A design leads a cluster unless a better leader of its length is within 2 Å of CA RMSD; one
+    that is not in `binders` keeps the cluster it had.
     """
-    leaders, count = np.zeros((len(binders), *next(iter(binders.values()), np.zeros(0)).shape)), 0
-    done = []
+    leaders: dict[int, list[np.ndarray]] = {}  # by length
+    numbers: dict[int, list[int]] = {}
+    count, done = 0, []
     for place, row in enumerate(sorted(rows, key=best_first), 1):
         cluster, ca = row.cluster, binders.get(row.design)
         if ca is not None:
             ca = ca - ca.mean(0)
-            near = np.flatnonzero(rmsds(ca, leaders[:count]) <= CLUSTER_RMSD)
+            own, own_numbers = leaders.setdefault(len(ca), []), numbers.setdefault(len(ca), [])
+            near = np.flatnonzero(rmsds(ca, np.array(own)) <= CLUSTER_RMSD) if own else []
             if not len(near):
-                leaders[count] = ca
                 count += 1
-            cluster = int(near[0]) + 1 if len(near) else count
+                own.append(ca)
+                own_numbers.append(count)
+            cluster = own_numbers[near[0]] if len(near) else count
         done.append(replace(row, rank=place, cluster=cluster))
     return done
