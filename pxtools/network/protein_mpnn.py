@@ -399,7 +399,7 @@ class ProteinMPNN:
             for layer, table, state in zip(self.decoder, told, states, strict=True):
                 table[at] = layer.decided(state, letter)
             if not ops.on_cpu():
-                mx.async_eval(letter, logit, told)  # type: ignore[no-untyped-call]
+                mx.async_eval(letter, logit, told)
             letters.append(letter)
             logits.append(logit)
         stack = ops.namespace(letters[0]).stack

@@ -9,6 +9,7 @@ import hashlib
 import math
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -52,22 +53,22 @@ def published(name: str) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(params=["cpu", pytest.param("gpu", marks=pytest.mark.slow)])
-def device(request, monkeypatch):
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """numpy, and what a GPU runs (MLX's own operations), on the CPU."""
     if request.param == "gpu":
         monkeypatch.setattr(ops, "on_cpu", lambda: False)
-    return request.param
+    return str(request.param)
 
 
 @pytest.fixture
-def network(device):
+def network(device: str) -> ProteinMPNN:
     return ProteinMPNN(published("vanilla"))
 
 
 class Fixture:
     """A structure with everything that the published code made of it."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str) -> None:
         self.values = d = load(f"mpnn/{name}.npz")
         self.whole = d["mask"] > 0
         designed = (d["designed"] > 0) & self.whole
@@ -81,7 +82,9 @@ class Fixture:
     def __getitem__(self, key: str) -> np.ndarray:
         return self.values[key]
 
-    def letters(self, network, temperature=0.0, omit="X", key=None):
+    def letters(
+        self, network: ProteinMPNN, temperature: float = 0.0, omit: str = "X"
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Letters and log-probs of the designed residues, in their order, and what was wanted."""
         graph = network.encode([self.backbone])
         context = network.context(graph, self["S"], self.fixed)
@@ -97,17 +100,17 @@ def without(omit: str) -> np.ndarray:
 
 
 @pytest.fixture(params=STRUCTURES)
-def fixture(request):
+def fixture(request: pytest.FixtureRequest) -> Fixture:
     return Fixture(request.param)
 
 
-def assert_close(ours, theirs):
+def assert_close(ours: object, theirs: np.ndarray) -> None:
     ours = np.array(ours)
     assert ours.shape == theirs.shape
     assert np.abs(ours - theirs).max() <= TOLERANCE * np.abs(theirs).max()
 
 
-def assert_edges(fixture, ours, key):
+def assert_edges(fixture: Fixture, ours: Any, key: str) -> None:
     """The edges of some residues, column by column, and the mean of all."""
     near = nearest(fixture.backbone)[0]
     for row, theirs in zip(fixture["rows"], fixture[f"{key}_rows"], strict=True):
@@ -120,19 +123,19 @@ def assert_edges(fixture, ours, key):
         assert_close(mean[fixture.whole], fixture[f"{key}_mean"][fixture.whole])
 
 
-def test_neighbours(fixture):
+def test_neighbours(fixture: Fixture) -> None:
     near, _ = nearest(fixture.backbone)
     for ours, theirs in zip(near[fixture.whole], fixture["E_idx"][fixture.whole], strict=True):
         assert set(ours) == set(theirs)
 
 
-def test_edges(network, fixture):
+def test_edges(network: ProteinMPNN, fixture: Fixture) -> None:
     features = network.edge_features(fixture.backbone, *nearest(fixture.backbone))
     assert_edges(fixture, features, "edge_features")
     assert_edges(fixture, network.edge_states(features), "h_E0")
 
 
-def test_encoder(network, fixture):
+def test_encoder(network: ProteinMPNN, fixture: Fixture) -> None:
     near, ca_ca = nearest(fixture.backbone)
     edges = network.edge_states(network.edge_features(fixture.backbone, near, ca_ca))
     nodes = ops.array(np.zeros((len(near), 128), np.float32))
@@ -146,7 +149,7 @@ def test_encoder(network, fixture):
     np.testing.assert_array_equal(np.array(graph.edges), np.array(edges))
 
 
-def test_decoder(network, fixture):
+def test_decoder(network: ProteinMPNN, fixture: Fixture) -> None:
     graph = network.encode([fixture.backbone])
     everyone = np.arange(len(fixture.rank))
     states = network.decoder_states(graph, fixture["S"], fixture.rank, everyone)
@@ -154,7 +157,7 @@ def test_decoder(network, fixture):
         assert_close(np.array(state)[fixture.whole], fixture[f"dec{i}_h_V"][fixture.whole])
 
 
-def test_log_probs(network, fixture):
+def test_log_probs(network: ProteinMPNN, fixture: Fixture) -> None:
     graph = network.encode([fixture.backbone])
     ours = network.log_probs(graph, fixture["S"], fixture.rank)
     whole = fixture.whole
@@ -167,18 +170,18 @@ def test_log_probs(network, fixture):
     assert difference[whole].max() <= TOLERANCE
 
 
-def test_greedy_letters(network, fixture):
+def test_greedy_letters(network: ProteinMPNN, fixture: Fixture) -> None:
     letters, log_probs = fixture.letters(network)
     np.testing.assert_array_equal(letters, fixture["greedy_S"][fixture.order])
     assert np.abs(log_probs - fixture["greedy_log_probs"][fixture.order]).max() <= TOLERANCE
 
 
-def test_greedy_letters_without_cysteine(network, fixture):
+def test_greedy_letters_without_cysteine(network: ProteinMPNN, fixture: Fixture) -> None:
     letters, _ = fixture.letters(network, omit="XC")
     np.testing.assert_array_equal(letters, fixture["greedy_noC_S"][fixture.order])
 
 
-def test_letters_of_recorded_draws(network, fixture):
+def test_letters_of_recorded_draws(network: ProteinMPNN, fixture: Fixture) -> None:
     letters, log_probs = fixture.letters(network, temperature=0.1)
     np.testing.assert_array_equal(letters, fixture["sample_S"][fixture.order])
     assert np.abs(log_probs - fixture["sample_log_probs"][fixture.order]).max() <= TOLERANCE
@@ -189,13 +192,13 @@ def test_letters_of_recorded_draws(network, fixture):
     assert np.abs(probs - fixture["sample_probs"][fixture.order, :UNKNOWN]).max() < 1e-3
 
 
-def test_letters_of_recorded_draws_at_temperature_1(network, fixture):
+def test_letters_of_recorded_draws_at_temperature_1(network: ProteinMPNN, fixture: Fixture) -> None:
     letters, _ = fixture.letters(network, temperature=1.0)
     np.testing.assert_array_equal(letters, fixture["sample_T1_S"][fixture.order])
 
 
 @pytest.mark.parametrize("name", ["bpti", "pmhc"])
-def test_soluble_weights(name, device):
+def test_soluble_weights(name: str, device: str) -> None:
     fixture, network = Fixture(name), ProteinMPNN(published("soluble"))
     graph = network.encode([fixture.backbone])
     ours = network.log_probs(graph, fixture["S"], fixture.rank)
@@ -204,7 +207,7 @@ def test_soluble_weights(name, device):
     np.testing.assert_array_equal(letters, fixture["soluble_greedy_S"][fixture.order])
 
 
-def test_fixed_residues_have_the_log_probs_of_the_whole(network):
+def test_fixed_residues_have_the_log_probs_of_the_whole(network: ProteinMPNN) -> None:
     fixture = Fixture("pmhc")
     graph = network.encode([fixture.backbone])
     context = network.context(graph, fixture["S"], fixture.fixed)
@@ -213,7 +216,7 @@ def test_fixed_residues_have_the_log_probs_of_the_whole(network):
     assert not context.log_probs[fixture.order].any()
 
 
-def test_backbones_side_by_side(network):
+def test_backbones_side_by_side(network: ProteinMPNN) -> None:
     """Two backbones in one graph, two sequences each, as each alone."""
     fixture, rng = Fixture("pmhc"), np.random.default_rng(0)
     moved = Fixture("pmhc")
@@ -243,7 +246,7 @@ def some_draws(fixture: Fixture, n: int) -> list[Draw]:
     return [Draw(i, 0, rng.permutation(fixture.order), rng.gumbel(size=shape)) for i in range(n)]
 
 
-def test_a_sequence_has_the_same_bits_in_any_company(network, device):
+def test_a_sequence_has_the_same_bits_in_any_company(network: ProteinMPNN, device: str) -> None:
     if device == "gpu":
         pytest.skip("to float32 rounding there")
     fixture = Fixture("pmhc")
@@ -264,7 +267,7 @@ def test_a_sequence_has_the_same_bits_in_any_company(network, device):
         np.testing.assert_array_equal(ours_log_probs, log_probs[numbers])
 
 
-def test_a_turned_and_shifted_backbone_gets_the_same_log_probs(network):
+def test_a_turned_and_shifted_backbone_gets_the_same_log_probs(network: ProteinMPNN) -> None:
     fixture = Fixture("bpti")
     turn = np.linalg.qr(np.random.default_rng(2).normal(size=(3, 3)))[0]
     turn *= np.sign(np.linalg.det(turn))
@@ -276,7 +279,7 @@ def test_a_turned_and_shifted_backbone_gets_the_same_log_probs(network):
     assert np.abs(here - there).max() < 1e-3
 
 
-def test_masked_residues_are_not_heard_by_the_encoder(network):
+def test_masked_residues_are_not_heard_by_the_encoder(network: ProteinMPNN) -> None:
     """`few` has masked residues; where they lie must not matter to a row that cannot see them."""
     fixture = Fixture("few")
     graph = network.encode([fixture.backbone])
@@ -284,7 +287,7 @@ def test_masked_residues_are_not_heard_by_the_encoder(network):
 
 
 @pytest.mark.parametrize("name", ["vanilla", "soluble"])
-def test_shipped_weights(name):
+def test_shipped_weights(name: str) -> None:
     """float16, named by their digest; they decide letters as float32 does but at near-ties."""
     weights = read_weights(name)
     assert weights.digest == DIGESTS[name]
@@ -298,7 +301,7 @@ def test_shipped_weights(name):
         assert 1e-3 < np.abs(ours - fixture[key]).max() < 0.02
 
 
-def test_licence_and_notice_lie_beside_the_weights():
+def test_licence_and_notice_lie_beside_the_weights() -> None:
     data = files("pxtools").joinpath("data")
     licence = data.joinpath("LICENSE.ProteinMPNN").read_bytes()
     wanted = "82009d25ce585631f452b2b24589bdb29c559ccfefa2f200ef312ed5b501a586"
@@ -309,13 +312,13 @@ def test_licence_and_notice_lie_beside_the_weights():
 
 
 @given(st.lists(st.floats(-60, 60, width=32), min_size=1, max_size=20))
-def test_gelu(values):
+def test_gelu(values: list[float]) -> None:
     x = np.array(values, np.float32)
     exact = [v * math.erfc(-v / math.sqrt(2)) / 2 for v in x.astype(np.float64)]
     assert np.abs(np.array(ops.gelu_(x.copy())) - exact).max() <= 1e-6 * max(1, np.abs(x).max())
 
 
-def test_gelu_in_parts():
+def test_gelu_in_parts() -> None:
     x = np.linspace(-8, 8, 3 * ops.GELU_AT_ONCE + 5, dtype=np.float32).reshape(1, -1)
     whole = np.array(ops.gelu_(mx.array(x)))
     assert np.abs(np.array(ops.gelu_(x.copy())) - whole).max() <= 1e-6

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from conftest import DATA
@@ -27,7 +28,7 @@ class New(Old):
     depth: float | None = column("below it", "Å", empty="at the top", later=True)
 
 
-def table(path: Path, row_type: type = Old) -> Table:
+def table(path: Path, row_type: Any = Old) -> Table[Any, str]:
     return Table(path, row_type, lambda row: row.name)
 
 
@@ -43,7 +44,9 @@ ROWS = st.lists(
 
 
 @given(ROWS, st.integers(0, 400))
-def test_rows_come_back_and_a_cut_off_line_takes_no_other_row_with_it(rows, cut) -> None:
+def test_rows_come_back_and_a_cut_off_line_takes_no_other_row_with_it(
+    rows: list[Old], cut: int
+) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "x.csv"
         table(path).write([])
@@ -72,7 +75,7 @@ def test_rows_of_an_older_table_are_kept_and_filled_in(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["a,1", "a,1,2,3", "a,x,", "a,,", "a,1,nan", "a,1,inf", '"a,1,'])
-def test_a_damaged_line_is_no_row(tmp_path: Path, line) -> None:
+def test_a_damaged_line_is_no_row(tmp_path: Path, line: str) -> None:
     (tmp_path / "x").write_text(f"name,count,size\n{line}\nb,2,\n")
     assert table(tmp_path / "x").read() == {"b": Old(name="b", count=2)}
 

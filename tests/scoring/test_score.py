@@ -381,7 +381,7 @@ def test_links_are_not_written_through(a_run: tuple[list[object], Path], tmp_pat
 
 
 def test_an_older_table_keeps_its_rows_and_its_ranks(
-    a_run, monkeypatch: pytest.MonkeyPatch
+    a_run: tuple[list[object], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only what it lacks is measured: what it says of a design is not looked at again."""
     _, path = a_run
