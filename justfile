@@ -100,6 +100,7 @@ lint: for-developers
     "{{ python }}" -m ruff check .
     "{{ python }}" -m ruff format --check .
     "{{ python }}" -m mypy
+    "{{ root }}/.venv/bin/lint-imports" --no-logo --no-cache
 
 # reformat the sources
 [group("develop")]

@@ -1,6 +1,7 @@
 """What people type into a task: read as meant, or refused with the nearest valid thing."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import STRUCTURES
@@ -33,7 +34,7 @@ AT = Field("task.yaml", "", "x")
         (["1", "3", "5"], ((1, 1), (3, 3), (5, 5))),
     ],
 )
-def test_a_crop_as_people_type_it(typed, meant):
+def test_a_crop_as_people_type_it(typed: Any, meant: Any) -> None:
     assert fields.crop(AT, "A", typed) == meant
 
 
@@ -51,13 +52,13 @@ def test_a_crop_as_people_type_it(typed, meant):
         ("B1-50", "ranges such as 1-50"),
     ],
 )
-def test_a_crop_that_is_refused(typed, part):
+def test_a_crop_that_is_refused(typed: Any, part: str) -> None:
     with pytest.raises(InputError) as error:
         fields.crop(AT, "A", typed)
     assert part in str(error.value)
 
 
-def test_a_chain_of_digits_is_no_part_of_a_number():
+def test_a_chain_of_digits_is_no_part_of_a_number() -> None:
     assert fields.crop(AT, "1", "140-150") == ((140, 150),)
     assert list(fields.hotspots(AT, "1", "140", ["1"])) == [ResidueNumber(140)]
 
@@ -80,7 +81,7 @@ def test_a_chain_of_digits_is_no_part_of_a_number():
         ([], {}),
     ],
 )
-def test_hotspots_as_people_type_them(typed, meant):
+def test_hotspots_as_people_type_them(typed: Any, meant: Any) -> None:
     read = fields.hotspots(AT, "A", typed, ["A", "C"])
     assert {str(number): name for number, name in read.items()} == meant
 
@@ -98,7 +99,7 @@ def test_hotspots_as_people_type_them(typed, meant):
         ("4.5", "residue numbers"),
     ],
 )
-def test_hotspots_that_are_refused(typed, part):
+def test_hotspots_that_are_refused(typed: Any, part: str) -> None:
     with pytest.raises(InputError) as error:
         fields.hotspots(AT, "A", typed, ["A", "C"])
     assert part in str(error.value)
@@ -115,7 +116,7 @@ def test_hotspots_that_are_refused(typed, part):
         (["60-62", 80], "60,61,62,80"),
     ],
 )
-def test_binder_lengths_as_people_type_them(typed, meant):
+def test_binder_lengths_as_people_type_them(typed: Any, meant: Any) -> None:
     lengths = fields.binder_lengths(AT, typed)
     assert str(lengths) == meant
     assert fields.binder_lengths(AT, meant) == lengths
@@ -124,7 +125,7 @@ def test_binder_lengths_as_people_type_them(typed, meant):
 @pytest.mark.parametrize(
     "typed", [None, 0, -5, 80.5, "eighty", True, [], {}, "", "100-60", "1-9999"]
 )
-def test_binder_lengths_that_are_refused(typed):
+def test_binder_lengths_that_are_refused(typed: Any) -> None:
     with pytest.raises(InputError, match="such as"):
         fields.binder_lengths(AT, typed)
 
@@ -133,12 +134,12 @@ lengths = st.sets(st.integers(1, 500), min_size=1, max_size=30)
 
 
 @given(lengths, st.integers(0, 10**6), st.integers(0, 10**5))
-def test_a_sample_has_a_length_of_its_own(choices, seed, sample):
+def test_a_sample_has_a_length_of_its_own(choices: Any, seed: int, sample: int) -> None:
     drawn = BinderLengths(tuple(sorted(choices))).of_sample(seed, sample)
     assert drawn in choices and type(drawn) is int
 
 
-def test_lengths_are_drawn_evenly_and_stay_what_they_are():
+def test_lengths_are_drawn_evenly_and_stay_what_they_are() -> None:
     range_ = BinderLengths(tuple(range(60, 70)))
     drawn = [range_.of_sample(12345, sample) for sample in range(2000)]
     assert all(140 < drawn.count(length) < 260 for length in range_.choices)
@@ -164,7 +165,7 @@ OFF_BY_A_LETTER = {
 
 
 @pytest.mark.parametrize("chain, part", OFF_BY_A_LETTER.values(), ids=OFF_BY_A_LETTER)
-def test_a_field_off_by_a_letter_is_refused(tmp_path, chain, part):
+def test_a_field_off_by_a_letter_is_refused(tmp_path: Path, chain: Any, part: str) -> None:
     text = f"binder_length: 9\ntarget:\n  file: BPTI\n  chains:\n    {chain}\n"
     with pytest.raises(InputError) as error:
         read_tasks(yaml_task(tmp_path, text))
@@ -186,7 +187,9 @@ def test_a_field_off_by_a_letter_is_refused(tmp_path, chain, part):
         ("just some words", "expected a task such as binder_length: 80"),
     ],
 )
-def test_a_wrong_yaml_task_is_answered_with_an_example(tmp_path, text, part):
+def test_a_wrong_yaml_task_is_answered_with_an_example(
+    tmp_path: Path, text: str, part: str
+) -> None:
     with pytest.raises(InputError) as error:
         read_tasks(yaml_task(tmp_path, text))
     assert part in str(error.value) and "None" not in str(error.value)
@@ -195,7 +198,7 @@ def test_a_wrong_yaml_task_is_answered_with_an_example(tmp_path, text, part):
 @pytest.mark.parametrize(
     "chains", ["[A]", "A", "{A: full}", "{A: true}", "{A: }", "{A: {crop: All}}"]
 )
-def test_whole_chains_as_people_write_them(tmp_path, chains):
+def test_whole_chains_as_people_write_them(tmp_path: Path, chains: list[str]) -> None:
     text = f'binder_length: "9"\ntarget: {{file: BPTI, chains: {chains}}}\n'
     (task,) = read_tasks(yaml_task(tmp_path, text))
     (chain,) = read_target(task)
@@ -203,7 +206,7 @@ def test_whole_chains_as_people_write_them(tmp_path, chains):
 
 
 @pytest.mark.parametrize("typed", ["15, 17", "[A15, A17]", "[LYS15, R17]", "[15, 17]"])
-def test_hotspots_reach_the_target(tmp_path, typed):
+def test_hotspots_reach_the_target(tmp_path: Path, typed: Any) -> None:
     typed = typed if typed[0] == "[" else f'"{typed}"'
     text = f"binder_length: 9\ntarget: {{file: BPTI, chains: {{A: {{hotspots: {typed}}}}}}}\n"
     (chain,) = read_target(read_tasks(yaml_task(tmp_path, text))[0])
@@ -211,20 +214,22 @@ def test_hotspots_reach_the_target(tmp_path, typed):
     assert hot == ["15", "17"]
 
 
-def test_a_hotspot_that_is_another_residue_is_refused(tmp_path):
+def test_a_hotspot_that_is_another_residue_is_refused(tmp_path: Path) -> None:
     text = "binder_length: 9\ntarget: {file: BPTI, chains: {A: {hotspots: [LYS17]}}}\n"
     with pytest.raises(InputError, match=r"hotspot: expected ARG17 \(LYS: 15, 26, 41, 46\), found"):
         read_target(read_tasks(yaml_task(tmp_path, text))[0])
 
 
-def test_a_crop_beyond_the_chain_is_said(tmp_path, capsys):
+def test_a_crop_beyond_the_chain_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     text = "binder_length: 9\ntarget: {file: BPTI, chains: {A: {crop: 10-500}}}\n"
     (chain,) = read_target(read_tasks(yaml_task(tmp_path, text))[0])
     assert len(chain.residues) == 49
     assert "crop 10-500 reaches beyond the chain (numbers 1 to 58)" in capsys.readouterr().err
 
 
-def test_the_nearest_chain_and_file_are_named(tmp_path):
+def test_the_nearest_chain_and_file_are_named(tmp_path: Path) -> None:
     text = "binder_length: 9\ntarget: {file: BPTI, chains: {a: all}}\n"
     with pytest.raises(InputError, match=r"did you mean A\?"):
         read_target(read_tasks(yaml_task(tmp_path, text))[0])
@@ -236,13 +241,13 @@ def test_the_nearest_chain_and_file_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["~nobody-here/x.cif", "a" * 5000, "."])
-def test_a_path_that_cannot_be_is_refused(tmp_path, path):
+def test_a_path_that_cannot_be_is_refused(tmp_path: Path, path: str) -> None:
     text = f"binder_length: 9\ntarget: {{file: {path}, chains: A}}\n"
     with pytest.raises(InputError, match="an mmCIF or PDB file"):
         read_tasks(yaml_task(tmp_path, text))
 
 
-def test_several_tasks_in_one_yaml_file(tmp_path):
+def test_several_tasks_in_one_yaml_file(tmp_path: Path) -> None:
     one = "{binder_length: 9, target: {file: BPTI, chains: A}}"
     text = f"- {{task_name: one, {one[1:]}\n- {{task_name: 2, {one[1:]}\n"
     assert [task.name for task in read_tasks(yaml_task(tmp_path, text))] == ["one", "2"]
@@ -257,7 +262,7 @@ sweep:
 """
 
 
-def test_a_sweep_is_a_task_for_each_point(tmp_path):
+def test_a_sweep_is_a_task_for_each_point(tmp_path: Path) -> None:
     tasks = read_tasks(yaml_task(tmp_path, SWEEP))
     assert [task.name for task in tasks] == [
         *("bpti_loop_40", "bpti_loop_60-80", "bpti_far_40", "bpti_far_60-80")
@@ -267,7 +272,7 @@ def test_a_sweep_is_a_task_for_each_point(tmp_path):
     assert {str(n) for n in tasks[2].chains[0].hotspots} == {"40", "41", "42"}
 
 
-def test_a_sweep_over_targets(tmp_path):
+def test_a_sweep_over_targets(tmp_path: Path) -> None:
     text = (
         "task_name: both\nbinder_length: 9\nsweep:\n  target:\n"
         "    whole: {file: BPTI, chains: A}\n    cut: {file: BPTI, chains: {A: {crop: 1-30}}}\n"
@@ -289,7 +294,7 @@ def test_a_sweep_over_targets(tmp_path):
         ("loop", "a/b", "a plain file name"),
     ],
 )
-def test_a_wrong_sweep_is_refused(tmp_path, old, new, part):
+def test_a_wrong_sweep_is_refused(tmp_path: Path, old: str, new: str, part: str) -> None:
     with pytest.raises(InputError) as error:
         read_tasks(yaml_task(tmp_path, SWEEP.replace(old, new, 1)))
     assert part in str(error.value)

@@ -51,25 +51,25 @@ WRONG_JSON = {
 
 
 @pytest.mark.parametrize("text, part", WRONG_YAML.values(), ids=WRONG_YAML)
-def test_what_is_wrong_with_a_yaml_file(text, part):
+def test_what_is_wrong_with_a_yaml_file(text: str, part: str) -> None:
     with pytest.raises(InputError) as error:
         parse("task.yaml", text)
     assert part in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("text, part", WRONG_JSON.values(), ids=WRONG_JSON)
-def test_what_is_wrong_with_a_json_file(text, part):
+def test_what_is_wrong_with_a_json_file(text: str, part: str) -> None:
     with pytest.raises(InputError) as error:
         parse("task.json", text)
     assert part in str(error.value) and "\n" not in str(error.value)
 
 
-def test_a_yaml_file_called_json_is_named():
+def test_a_yaml_file_called_json_is_named() -> None:
     with pytest.raises(InputError, match=r"name a YAML task file \.yaml"):
         parse("task.json", "binder_length: 80\n")
 
 
-def test_yaml_keeps_what_was_typed():
+def test_yaml_keeps_what_was_typed() -> None:
     """YAML 1.1 reads 640, 8, False, 1000.0 and a date here."""
     text = "{a: 10:40, b: 010, NO: no, c: 1e3, d: 2024-01-05, e: 99A, f: 1_000}"
     assert parse("task.yaml", "x: " + text)["x"] == {
@@ -81,13 +81,13 @@ def test_yaml_keeps_what_was_typed():
     }
 
 
-def test_a_merged_field_may_be_given_again():
+def test_a_merged_field_may_be_given_again() -> None:
     text = "a: &a {crop: all, msa: x}\nb:\n  <<: *a\n  crop: 1-50\n"
     assert parse("task.yaml", text)["b"] == {"crop": "1-50", "msa": "x"}
 
 
 @given(st.text("[]{}:,'\"\t\n ab#-&*!|>%@`?<", max_size=60), st.sampled_from(["x.json", "x.yaml"]))
-def test_any_signs_are_read_or_refused(text, name):
+def test_any_signs_are_read_or_refused(text: str, name: str) -> None:
     try:
         parse(name, text)
     except InputError as error:
