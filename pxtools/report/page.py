@@ -1,0 +1,131 @@
+"""The page: a report's contents, its styles and its programs in one HTML file."""
+
+import html
+import json
+import math
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from pxtools.report.contents import Design, Report, Run, Target
+from pxtools.report.packing import pack
+
+VENDORED = ("3Dmol-min.js", "uPlot.iife.min.js")
+PROGRAMS = ("data", "filter", "state", "table", "scene", "plots", "picks", "start")
+
+
+def render(report: Report) -> bytes:
+    """The HTML file. Nothing in it is fetched from anywhere when it is opened."""
+    vendor, page = (files("pxtools.report").joinpath(name) for name in ("vendor", "page"))
+    programs = "\n".join(page.joinpath(f"{name}.js").read_text("utf-8") for name in PROGRAMS)
+    parts = {
+        "title": html.escape(report.title),
+        "styles": vendor.joinpath("uPlot.min.css").read_text("utf-8")
+        + page.joinpath("page.css").read_text("utf-8"),
+        "data": _in_script(_contents(report)),
+        "coordinates": _in_script(_coordinates(report)),
+        "vendored": "\n".join(
+            f"<script>{vendor.joinpath(name).read_text('utf-8')}</script>" for name in VENDORED
+        ),
+        "programs": programs,
+    }
+    text = page.joinpath("page.html").read_text("utf-8")
+    before, *rest = text.split("{{")
+    for piece in rest:
+        name, _, after = piece.partition("}}")
+        before += parts[name] + after
+    return before.encode("utf-8", "replace")
+
+
+def _in_script(value: Any) -> str:
+    """JSON that is safe inside a script element: no `<`, so no tag or comment begins in it."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _contents(report: Report) -> dict[str, Any]:
+    return {
+        "title": report.title,
+        "written": report.written,
+        "command": report.command,
+        "reload": report.reload_seconds,
+        "notes": report.notes,
+        "columns": [vars(column) for column in report.columns],
+        "checks": [vars(check) for check in report.checks],
+        "runs": [_run(run) for run in report.runs],
+        "targets": [_target(target) for target in report.targets],
+        "designs": _designs(report),
+        "poses": _poses(report.designs),
+    }
+
+
+def _run(run: Run) -> dict[str, Any]:
+    return {**vars(run), "facts": [list(fact) for fact in run.facts]}
+
+
+def _target(target: Target) -> dict[str, Any]:
+    kinds = list(dict.fromkeys((r.name, " ".join(r.atoms)) for r in target.residues))
+    chains = list(dict.fromkeys(r.chain for r in target.residues))
+    at = {kind: i for i, kind in enumerate(kinds)}
+    return {
+        "name": target.name,
+        "kinds": kinds,
+        "chains": chains,
+        "kind": [at[r.name, " ".join(r.atoms)] for r in target.residues],
+        "chain": [chains.index(r.chain) for r in target.residues],
+        "number": [r.number for r in target.residues],
+        "label": [r.label_seq for r in target.residues],
+        "kept": "".join("01"[r.is_kept] for r in target.residues),
+        "hot": "".join("01"[r.is_hotspot] for r in target.residues),
+        "fold": "".join(r.fold for r in target.residues),
+    }
+
+
+def _designs(report: Report) -> dict[str, Any]:
+    designs = report.designs
+    poses = iter(range(len(designs)))
+    return {
+        "name": [d.name for d in designs],
+        "run": [d.run for d in designs],
+        "file": [d.file for d in designs],
+        "pose": [next(poses) if d.pose else -1 for d in designs],
+        "values": {
+            column.name: [_known(design.values[i]) for design in designs]
+            for i, column in enumerate(report.columns)
+        },
+        "sequences": [[_sequence(s) for s in d.sequences] for d in designs],
+    }
+
+
+def _sequence(sequence: Any) -> list[Any]:
+    s = sequence
+    numbers = [_known(x) for x in (s.score, s.global_score, s.temperature)]
+    chances = "".join(str(min(9, int(p * 10))) for p in s.probabilities if math.isfinite(p))
+    return [s.number, s.letters, *numbers, s.weights, s.seed, chances]
+
+
+def _known(value: Any) -> Any:
+    """JSON has no NaN; in a table it is an empty cell."""
+    if isinstance(value, float):
+        return round(value, 4) if math.isfinite(value) else None
+    return value
+
+
+def _poses(designs: tuple[Design, ...]) -> dict[str, Any]:
+    poses = [d.pose for d in designs if d.pose]
+    return {
+        "length": [len(p.xyz) for p in poses],
+        "fold": [p.fold for p in poses],
+        "contacts": [list(p.contacts) for p in poses],
+        "breaks": [list(p.breaks) for p in poses],
+        "letters": [p.letters for p in poses],
+    }
+
+
+def _coordinates(report: Report) -> dict[str, Any]:
+    poses = [d.pose.xyz.reshape(-1, 3) for d in report.designs if d.pose]
+    return {
+        "poses": pack(np.concatenate(poses) if poses else np.zeros((0, 3))),
+        "targets": [pack(target.xyz) for target in report.targets],
+    }

@@ -1,0 +1,138 @@
+// The table: only the rows in view are in the document, so that thousands scroll smoothly.
+const ROW = 30, SPARE = 12, PRINTED = 300;
+const box = by("rows");
+let body, drawnFrom = -1, heads = [];
+
+const tableColumns = () => data.columns.filter((column) => !state.hide.has(column.name));
+const isNumber = (column) => column.kind === "number" || column.kind === "whole";
+
+function drawTable() {
+  const list = tableColumns();
+  heads = [head({ name: "starred", label: "★", meaning: "starred", unit: "" }, "stick text"),
+    head({ name: "design", meaning: "the design's name", unit: "" }, "stick2 text")];
+  if (several) heads.push(head({ name: "run", meaning: "where the design comes from", unit: "" }, "text"));
+  heads.push(...list.map((column) => head(column, isNumber(column) ? "" : "text")));
+  body = element("tbody");
+  box.replaceChildren(element("table", { "aria-rowcount": shownRows.length + 1 },
+    element("thead", {}, element("tr", {}, ...heads)), body));
+  drawRows(true);
+}
+
+function head(column, kind) {
+  const sort = state.sort.split(",")[0];
+  const way = sort === column.name ? "ascending" : sort === `-${column.name}` ? "descending" : null;
+  const mark = way ? (way === "ascending" ? " ↑" : " ↓") : "";
+  const title = `${column.meaning}${column.unit ? ` (${column.unit})` : ""}`;
+  return element("th", { scope: "col", class: kind, "aria-sort": way },
+    element("button", { type: "button", title, "data-column": column.name, "aria-label": `Sort by ${column.name}`,
+      onclick: (event) => sortBy(column, event.shiftKey) }, (column.label || column.name) + mark));
+}
+
+// Numbers start with the largest, ranks and names with the smallest; Shift adds to the order.
+function sortBy(column, add) {
+  const { name } = column;
+  const before = state.sort.split(",").filter(Boolean);
+  const largest = isNumber(column) && !["rank", "cluster"].includes(name);
+  const first = largest ? `-${name}` : name, second = largest ? name : `-${name}`;
+  const next = before.includes(first) ? second : first;
+  const others = add ? before.filter((key) => key !== first && key !== second) : [];
+  change({ sort: [...others, next].join(",") });
+}
+
+function drawRows(anew = false) {
+  const printing = box.dataset.printing;
+  const from = printing ? 0 : Math.max(0, Math.floor(box.scrollTop / ROW) - SPARE);
+  if (!anew && Math.abs(from - drawnFrom) < SPARE / 2) return;
+  drawnFrom = from;
+  const to = printing ? Math.min(PRINTED, shownRows.length)
+    : Math.min(shownRows.length, from + Math.ceil(box.clientHeight / ROW) + 2 * SPARE);
+  const span = heads.length;
+  const spacer = (rowsAway) => element("tr", { class: "spacer", "aria-hidden": "true" },
+    element("td", { colspan: span, style: `height:${rowsAway * ROW}px` }));
+  const drawn = shownRows.slice(from, to).map((row, i) => rowOf(row, from + i));
+  body.replaceChildren(...(from ? [spacer(from)] : []), ...drawn,
+    ...(to < shownRows.length && !printing ? [spacer(shownRows.length - to)] : []));
+  if (!shownRows.length) body.append(element("tr", {}, element("td", { colspan: span, class: "nothing text" },
+    rows.length ? "No design passes this filter." : "No designs yet.")));
+}
+
+function rowOf(row, index) {
+  const starred = state.stars.has(row.key);
+  const cells = [
+    element("td", { class: "stick text" }, element("button", { type: "button", class: "star", tabindex: -1, "aria-pressed": String(starred),
+      "aria-label": `Star ${row.name}`, onclick: (event) => { event.stopPropagation(); star(row); } }, starred ? "★" : "☆")),
+    element("td", { class: "stick2 text", title: row.key }, row.name),
+  ];
+  if (several) cells.push(element("td", { class: "text" }, row.run.label));
+  cells.push(...tableColumns().map((column) => cell(column, row.values[column.name])));
+  return element("tr", { "aria-rowindex": index + 2, "aria-selected": String(row.key === state.chosen), "data-key": row.key,
+    onclick: () => choose(row) }, ...cells);
+}
+
+function cell(column, value) {
+  if (column.kind === "words") {
+    const words = value ? value.split(" ") : [];
+    return element("td", { class: "text" }, ...(words.length ? words.map((word) => chip(word, "bad")) : [chip("none", "good")]));
+  }
+  if (!isNumber(column)) return element("td", { class: column.name === "sequence" ? "text mono" : "text", title: value || "" }, value || "–");
+  const text = shown(column, value);
+  if (column.unit !== "fraction" || value === null || column.name.endsWith("_off"))
+    return element("td", { class: value ? null : "zero" }, text);
+  const fill = `width:${Math.round(100 * Math.min(1, Math.max(0, value)))}%`;
+  return element("td", {}, element("span", { class: "bar", "aria-hidden": "true" }, element("i", { style: fill })), text);
+}
+const chip = (text, kind = "") => element("span", { class: `chip ${kind}` }, text);
+
+function bringIntoView() {
+  const index = shownRows.indexOf(chosenRow());
+  if (index < 0) return;
+  const top = index * ROW, room = box.clientHeight - 2 * ROW;
+  if (top < box.scrollTop) box.scrollTop = top;
+  else if (top > box.scrollTop + room) box.scrollTop = top - room;
+  drawRows(true);
+}
+
+function move(steps) {
+  const index = shownRows.indexOf(chosenRow());
+  const next = index < 0 ? 0 : Math.max(0, Math.min(shownRows.length - 1, index + steps));
+  choose(shownRows[next]);
+}
+
+function drawColumnChoice() {
+  by("columns").replaceChildren(...data.columns.map((column) => element("label", { title: column.meaning },
+    element("input", { type: "checkbox", checked: !state.hide.has(column.name), onchange: (event) => {
+      const hide = new Set(state.hide);
+      if (event.target.checked) hide.delete(column.name); else hide.add(column.name);
+      change({ hide });
+    } }), column.name)));
+}
+
+function drawCount() {
+  const of = shownRows.length === rows.length ? "" : ` of ${rows.length.toLocaleString("en")}`;
+  by("count").textContent = `${shownRows.length.toLocaleString("en")}${of}`;
+  by("filter-says").textContent = problem;
+  by("filter").setAttribute("aria-invalid", String(Boolean(problem)));
+  if (by("filter").value !== state.filter) by("filter").value = state.filter;
+  by("only-sound").setAttribute("aria-pressed", String(termOf(state.filter, "failed") === ""));
+  by("only-starred").setAttribute("aria-pressed", String(termOf(state.filter, "starred") === "1"));
+  by("clear-filter").hidden = state.filter === "";
+}
+
+function startTable() {
+  box.addEventListener("scroll", () => requestAnimationFrame(() => drawRows()), { passive: true });
+  new ResizeObserver(() => drawRows(true)).observe(box);
+  on("rows", () => { box.scrollTop = 0; drawTable(); drawCount(); });
+  on("hide", drawTable);
+  on("hide", drawColumnChoice);
+  on("stars", () => drawRows(true));
+  on("chosen", bringIntoView);
+  by("filter").addEventListener("input", (event) => change({ filter: event.target.value }));
+  const toggle = (id, column, value) => by(id).addEventListener("click", () => {
+    const isOn = termOf(state.filter, column) === value;
+    change({ filter: withTerm(state.filter, column, isOn ? null : value) });
+  });
+  toggle("only-sound", "failed", "");
+  toggle("only-starred", "starred", "1");
+  by("clear-filter").addEventListener("click", () => change({ filter: "" }));
+  drawTable(); drawColumnChoice(); drawCount();
+}
