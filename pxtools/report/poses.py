@@ -6,11 +6,13 @@ from pathlib import Path
 import gemmi
 import numpy as np
 
-from pxtools import backbone
 from pxtools.report.contents import Pose, Residue, Target
-from pxtools.residues import BACKBONE, parent_of
-from pxtools.score import CONTACT, Complex, read_complex
-from pxtools.target import Polymer, heavy_atoms, parse_structure, protein_chains
+from pxtools.scoring.complex import Complex, read_complex
+from pxtools.scoring.metrics import CONTACT
+from pxtools.structure import backbone
+from pxtools.structure.geometry import distances
+from pxtools.structure.reading import Polymer, heavy_atoms, parse_structure, protein_chains
+from pxtools.structure.residues import BACKBONE, parent_of
 
 Key = tuple[str, str]  # a target residue: chain and number as the file has them
 
@@ -70,7 +72,7 @@ def fold_of(design: Complex) -> str:
 
 
 def pose_of(design: Complex, letters: str = "") -> Pose:
-    near = backbone.distances(design.cb[~design.binder], design.cb[design.binder]) < CONTACT
+    near = distances(design.cb[~design.binder], design.cb[design.binder]) < CONTACT
     fold = np.array(list(fold_of(design)))[design.binder]
     linked = design.linked[design.binder]
     return Pose(

@@ -305,7 +305,7 @@ function drawRuns(host) {
     const list = shownRows.filter((row) => row.run === run), sound = list.filter(isSound).length;
     const clusters = new Set(list.map((row) => row.values.cluster).filter((c) => c != null)).size;
     const cells = [list.length, sound, list.length ? `${Math.round(100 * sound / list.length)}%` : "–", clusters, ...compared.map((name) => medianOf(list, name))];
-    return element("tr", {}, element("td", {}, element("span", { class: "keys" }, element("i", { style: `background:${runColour(run)};margin-top:5px` }), run.label)), ...cells.map((text) => element("td", {}, String(text))));
+    return element("tr", {}, element("td", {}, element("i", { style: `background:${runColour(run)}` }), run.label), ...cells.map((text) => element("td", {}, String(text))));
   });
   const heads = ["run", "designs", "pass", "", "clusters", ...compared.map((name) => `median ${name}`)];
   const failing = element("table", {}, element("thead", {}, element("tr", {}, ...["fail", ...data.runs.map((run) => run.label)].map((text) => element("th", { scope: "col" }, text)))),

@@ -11,7 +11,7 @@ const mix = (a, b, t) => {
 
 async function startScene() {
   const fail = (why) => {
-    by("canvas").hidden = by("scene-tools").hidden = by("legend").hidden = true;
+    for (const id of ["canvas", "scene-tools", "scene-buttons", "legend"]) by(id).hidden = true;
     by("no-canvas").hidden = false;
     by("no-canvas").textContent = why;
   };
@@ -131,8 +131,9 @@ function surfaceLater(target, colour) {
     if (asked !== surfaceLater.asked || target !== sceneTarget) return;
     const made = viewer.addSurface($3Dmol.SurfaceType.MS, { opacity: 0.62, colorfunc: (a) => mix(colour(a), ink("scene"), 0.35) },
       { model: target.model });
-    surfaceId = made.surfid ?? (await made);
-    if (asked !== surfaceLater.asked) { viewer.removeSurface(surfaceId); return; }
+    surfaceId = made.surfid;
+    await made;
+    if (asked !== surfaceLater.asked) { viewer.removeSurface(made.surfid); return; }
     by("canvas").dataset.surface = "drawn";
   }, 60);
 }

@@ -42,9 +42,10 @@ function sequenceLines(row) {
     says: [`sequence ${s.number}`, s.score != null && `score ${s.score.toFixed(2)}`, s.temperature != null && `T ${s.temperature}`, s.weights].filter(Boolean).join(" · ") })) : bare;
   return list.flatMap(({ letters, says }) => {
     const line = element("div", { class: "letters" });
+    let ten = null;
     [...letters].forEach((letter, i) => {
-      if (i % 10 === 0) line.append(element("sup", {}, String(i + 1)));
-      line.append(element("b", { class: { H: "H", E: "E", "-": "L" }[fold[i]] || "" }, letter));
+      if (i % 10 === 0) line.append(ten = element("span", {}, element("sup", {}, String(i + 1))), " ");
+      ten.append(element("b", { class: { H: "H", E: "E", "-": "L" }[fold[i]] || "" }, letter));
     });
     return says ? [element("p", { class: "more" }, says), line] : [line];
   });
