@@ -12,6 +12,7 @@ from pxtools.report.contents import Design, Report, Run, Target
 from pxtools.report.packing import pack
 
 VENDORED = ("3Dmol-min.js", "uPlot.iife.min.js")
+LICENCES = ("3Dmol.LICENSE", "uPlot.LICENSE")
 PROGRAMS = ("data", "filter", "state", "table", "scene", "plots", "picks", "start")
 
 
@@ -21,6 +22,7 @@ def render(report: Report) -> bytes:
     programs = "\n".join(page.joinpath(f"{name}.js").read_text("utf-8") for name in PROGRAMS)
     parts = {
         "title": html.escape(report.title),
+        "licences": "\n".join(vendor.joinpath(name).read_text("utf-8") for name in LICENCES),
         "styles": vendor.joinpath("uPlot.min.css").read_text("utf-8")
         + page.joinpath("page.css").read_text("utf-8"),
         "data": _in_script(_contents(report)),
@@ -51,6 +53,7 @@ def _contents(report: Report) -> dict[str, Any]:
         "command": report.command,
         "reload": report.reload_seconds,
         "notes": report.notes,
+        "libraries": _libraries(),
         "columns": [vars(column) for column in report.columns],
         "checks": [vars(check) for check in report.checks],
         "runs": [_run(run) for run in report.runs],
@@ -58,6 +61,11 @@ def _contents(report: Report) -> dict[str, Any]:
         "designs": _designs(report),
         "poses": _poses(report.designs),
     }
+
+
+def _libraries() -> list[str]:
+    held = files("pxtools.report").joinpath("vendor/vendored.json").read_text("utf-8")
+    return [f"{x['package']} {x['version']} ({x['licence']})" for x in json.loads(held)]
 
 
 def _run(run: Run) -> dict[str, Any]:

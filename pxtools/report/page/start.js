@@ -63,7 +63,7 @@ function aboutPage() {
   const facts = (pairs) => element("dl", { class: "facts" }, ...pairs.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
   return [closeButton("about"), element("h2", { id: "about-title" }, "About these runs"),
     ...data.runs.flatMap((run) => [element("h3", {}, run.label), ...(run.notice ? [element("p", { class: "fails" }, run.notice)] : []), facts(run.facts)]),
-    element("h3", {}, "This page"), facts([["written", data.written], ["command", data.command], ["drawn with", "3Dmol.js 2.5.5 (BSD-3), uPlot 1.6.32 (MIT)"]]),
+    element("h3", {}, "This page"), facts([["written", data.written], ["command", data.command], ["drawn with", data.libraries.join(", ")]]),
     element("h3", {}, "Columns"), facts(data.columns.map((column) => [column.name, `${column.meaning}${column.unit ? ` (${column.unit})` : ""}`])),
     ...(data.checks.length ? [element("h3", {}, "Checks"), facts(data.checks.map((check) => [check.name, says(check)]))] : [])];
 }

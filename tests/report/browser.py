@@ -1,0 +1,121 @@
+"""A real headless Chromium that opens report pages from disk and may reach nothing else."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+CHROMIUM = os.environ.get("PXTOOLS_CHROMIUM") or shutil.which("chromium") or ""
+SOFTWARE_GL = (
+    *("--use-gl=angle", "--use-angle=swiftshader"),
+    *("--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"),
+)
+NO_GL = ("--disable-gpu", "--disable-3d-apis", "--disable-software-rasterizer")
+READY = "html[data-ready]"
+SURFACE = "#canvas[data-surface]"
+
+
+@dataclass
+class Browser:
+    """A browser, and everything its pages asked for or complained of."""
+
+    made: Any
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def page(
+        self, path: Path, hash: str = "", width: int = 1280, height: int = 800, **options: Any
+    ) -> Iterator[Any]:
+        """The page, drawn; afterwards it must have asked for nothing and complained of nothing."""
+        size = {"width": width, "height": height}
+        context = self.made.new_context(
+            viewport=size, offline=True, accept_downloads=True, bypass_csp=False, **options
+        )
+        page = context.new_page()
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", self._heard)
+        try:
+            page.goto(path.as_uri() + (f"#{hash}" if hash else ""))
+            page.wait_for_selector(READY, state="attached", timeout=30_000)
+            yield page
+        finally:
+            context.close()
+        outside = [u for u in self.requests if u.split(":")[0] not in ("file", "data", "blob")]
+        assert outside == []
+        assert self.complaints == []
+
+    def _heard(self, message: Any) -> None:
+        if message.type == "error":
+            self.complaints.append(message.text)
+
+
+@contextmanager
+def chromium(*flags: str) -> Iterator[Browser]:
+    """Skips the test where no Chromium or no playwright is installed."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM:
+        pytest.skip("no chromium is installed (PXTOOLS_CHROMIUM names another browser)")
+    with playwright.sync_playwright() as play:
+        made = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *flags])
+        yield Browser(made)
+        made.close()
+
+
+def pixels(png: bytes) -> np.ndarray:
+    """(height, width, 3) of a PNG that Chromium made: 8 bits, RGB or RGBA, no interlacing."""
+    import struct
+    import zlib
+
+    at, data, width, height, channels = 8, b"", 0, 0, 0
+    while at < len(png):
+        (size,) = struct.unpack(">I", png[at : at + 4])
+        kind, body = png[at + 4 : at + 8], png[at + 8 : at + 8 + size]
+        if kind == b"IHDR":
+            width, height, _, colour = struct.unpack(">IIBB", body[:10])
+            channels = {2: 3, 6: 4}[colour]
+        if kind == b"IDAT":
+            data += body
+        at += 12 + size
+    lines = np.frombuffer(zlib.decompress(data), np.uint8).reshape(height, 1 + width * channels)
+    out = np.zeros((height, width * channels), np.uint8)
+    for y, line in enumerate(lines):
+        out[y] = _unfiltered(line[0], line[1:], out[y - 1] if y else out[y] * 0, channels)
+    return out.reshape(height, width, channels)[..., :3]
+
+
+def _unfiltered(kind: int, line: np.ndarray, above: np.ndarray, channels: int) -> np.ndarray:
+    if kind == 0:
+        return line
+    if kind == 2:
+        return line + above
+    row, up = line.astype(int).tolist(), above.astype(int).tolist()
+    for i in range(len(row)):
+        left = row[i - channels] if i >= channels else 0
+        corner = up[i - channels] if i >= channels else 0
+        if kind == 1:
+            guess = left
+        elif kind == 3:
+            guess = (left + up[i]) // 2
+        else:
+            near = [abs(up[i] - corner), abs(left - corner), abs(left + up[i] - 2 * corner)]
+            guess = (left, up[i], corner)[near.index(min(near))]
+        row[i] = (row[i] + guess) & 255
+    return np.array(row, np.uint8)
+
+
+def share_of_colour(image: np.ndarray, colour: str, near: float = 0.06) -> float:
+    """The share of pixels with a colour's hue, in any light; none of grey ones."""
+    wanted = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], float)
+    points = image.reshape(-1, 3).astype(float)
+    length = np.linalg.norm(points, axis=1)
+    grey = np.ptp(points, axis=1) < 40
+    along = points / np.maximum(length, 1)[:, None] @ (wanted / np.linalg.norm(wanted))
+    return float(((1 - along < near) & ~grey & (length > 60)).mean())
