@@ -33,10 +33,10 @@ from pxtools.runs.seal import seal
 from pxtools.runs.tables import as_csv
 from pxtools.sampling.runs import run_record
 from pxtools.scoring.columns import Scores
-from pxtools.scoring.complex import read_complex
 from pxtools.scoring.metrics import score
 from pxtools.scoring.ranking import best_first
 from pxtools.scoring.summary import in_words, summary
+from pxtools.structure.complex import read_complex
 from pxtools.task.design import prepare
 from pxtools.task.reading import read_tasks
 from pxtools.task.target import read_target

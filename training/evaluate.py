@@ -22,7 +22,7 @@ from safetensors.numpy import save_file
 from tmtools import tm_align
 
 from pxtools.network.weights import find_model
-from pxtools.scoring.complex import read_complex
+from pxtools.structure.complex import read_complex
 from pxtools.structure.geometry import rmsds
 from pxtools.structure.target import TargetChain
 

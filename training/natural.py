@@ -11,9 +11,9 @@ import numpy as np
 from data import Pairs
 
 from pxtools.scoring.columns import CHECKS
-from pxtools.scoring.complex import Complex
 from pxtools.scoring.metrics import score
 from pxtools.structure.backbone import HELIX, LOOP, STRAND, ideal_cb, secondary_structure
+from pxtools.structure.complex import Complex
 from pxtools.structure.residues import BACKBONE, RADII
 
 COLUMNS = (

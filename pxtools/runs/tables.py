@@ -50,6 +50,29 @@ def column(meaning: str, unit: str = "", *, empty: str = "", later: bool = False
     return field(default=default, metadata={**notes, "later": later and not empty})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """Limits that the sum of the columns `of`, over the column `over`, must keep to be sound."""
+
+    of: tuple[str, ...]
+    over: str | None = None
+    low: float | None = None  # passes
+    high: float | None = None  # passes
+    above: float | None = None  # does not
+
+    def passes(self, row: Any) -> bool:
+        """Whether a row keeps them; one with an empty cell does."""
+        values = [getattr(row, name) for name in self.of]
+        if None in values:
+            return True
+        value = sum(values) / (getattr(row, self.over) if self.over else 1)
+        return (
+            (self.low is None or value >= self.low)
+            and (self.high is None or value <= self.high)
+            and (self.above is None or value > self.above)
+        )
+
+
 _known: dict[type, tuple[Column, ...]] = {}
 
 

@@ -1,9 +1,8 @@
 """The columns of summary.csv, and the checks that a sound design passes."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from pxtools.runs.tables import column
+from pxtools.runs.tables import Check, column
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,15 +81,15 @@ class Scores:
 
 
 # what a sound design passes; the column `failed` names those it does not
-CHECKS: dict[str, Callable[[Scores], bool]] = {
-    "bonds": lambda r: r.bonds_off <= 0.02,
-    "angles": lambda r: r.angles_off <= 0.05,
-    "ca_steps": lambda r: r.ca_steps_off <= 0.02,
-    "chirality": lambda r: r.chirality_off == 0,
-    "clashes": lambda r: r.clashes_inside + r.clashes_target == 0,
-    "rg": lambda r: abs(r.rg / r.rg_expected - 1) <= 0.25,
-    "structure": lambda r: r.helix + r.strand >= 0.5,
-    "contacts": lambda r: r.contacts >= 10,
-    "hotspots": lambda r: r.hotspots_contacted is None or r.hotspots_contacted > 0,
-    "target": lambda r: r.target_rmsd is None or r.target_rmsd <= 1.0,
+CHECKS: dict[str, Check] = {
+    "bonds": Check(of=("bonds_off",), high=0.02),
+    "angles": Check(of=("angles_off",), high=0.05),
+    "ca_steps": Check(of=("ca_steps_off",), high=0.02),
+    "chirality": Check(of=("chirality_off",), high=0),
+    "clashes": Check(of=("clashes_inside", "clashes_target"), high=0),
+    "rg": Check(of=("rg",), over="rg_expected", low=0.75, high=1.25),
+    "structure": Check(of=("helix", "strand"), low=0.5),
+    "contacts": Check(of=("contacts",), low=10),
+    "hotspots": Check(of=("hotspots_contacted",), above=0),
+    "target": Check(of=("target_rmsd",), high=1.0),
 }

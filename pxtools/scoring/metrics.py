@@ -11,12 +11,11 @@ import numpy as np
 
 from pxtools.runs.tables import columns_of, unfilled
 from pxtools.scoring.columns import CHECKS, Scores
-from pxtools.scoring.complex import Complex
 from pxtools.structure import backbone
-from pxtools.structure.geometry import distances, squared_distances
+from pxtools.structure.complex import Complex
+from pxtools.structure.geometry import squared_distances
 from pxtools.structure.residues import BACKBONE, RADII
 
-CONTACT = 8.0  # Å between CB atoms
 OVERLAP = 0.8  # Å that van der Waals spheres may overlap: 95 % of natural complexes do not reach it
 
 
@@ -35,7 +34,7 @@ def filled_in(row: Scores, c: Complex) -> Scores:
 
 def judged(row: Scores) -> Scores:
     """The row with the checks that it fails."""
-    return replace(row, failed=" ".join(n for n, passes in CHECKS.items() if not passes(row)))
+    return replace(row, failed=" ".join(n for n, check in CHECKS.items() if not check.passes(row)))
 
 
 class Measures:
@@ -44,16 +43,6 @@ class Measures:
     def __init__(self, c: Complex):
         self.c = c
         self.xyz, self.linked = c.xyz[c.binder], c.linked[c.binder]
-
-    @cached_property
-    def _fold(self) -> np.ndarray:
-        return backbone.secondary_structure(self.c.xyz, self.c.linked, ~self.c.proline)
-
-    @cached_property
-    def _near(self) -> np.ndarray:
-        """(target residues, binder residues) which are in contact."""
-        c = self.c
-        return np.asarray(distances(c.cb[~c.binder], c.cb[c.binder]) < CONTACT)
 
     @cached_property
     def _clashes_with_target(self) -> np.ndarray:
@@ -81,7 +70,7 @@ class Measures:
 
     @property
     def chirality_off(self) -> float:
-        return _mean(_wrong_hand(self.c, self._fold)[self.c.binder])
+        return _mean(_wrong_hand(self.c, self.c.fold)[self.c.binder])
 
     @property
     def clashes_inside(self) -> int:
@@ -105,11 +94,11 @@ class Measures:
 
     @property
     def helix(self) -> float:
-        return _mean(self._fold[self.c.binder] == backbone.HELIX)
+        return _mean(self.c.fold[self.c.binder] == backbone.HELIX)
 
     @property
     def strand(self) -> float:
-        return _mean(self._fold[self.c.binder] == backbone.STRAND)
+        return _mean(self.c.fold[self.c.binder] == backbone.STRAND)
 
     @property
     def loop(self) -> float:
@@ -117,12 +106,12 @@ class Measures:
 
     @property
     def contacts(self) -> int:
-        return int(self._near.sum())
+        return int(self.c.near.sum())
 
     @property
     def hotspots_contacted(self) -> float | None:
         hot = self.c.hotspots[~self.c.binder]
-        return _mean(self._near[hot].any(1)) if hot.any() else None
+        return _mean(self.c.near[hot].any(1)) if hot.any() else None
 
     @property
     def target_rmsd(self) -> float | None:

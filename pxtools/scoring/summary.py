@@ -6,18 +6,18 @@ from statistics import median
 
 import numpy as np
 
-from pxtools.console import LINE_EVERY_FILES, in_columns, say, warn
+from pxtools.console import LINE_EVERY_FILES, in_columns, say
 from pxtools.errors import DamagedError, InputError
-from pxtools.runs.chunk import Chunk, read_chunk
-from pxtools.runs.design_cif import cif_writer, read_cif
+from pxtools.runs.chunk import read_chunk
+from pxtools.runs.designs import chunk_texts, samples_of, texts_of
 from pxtools.runs.folder import RunDir
 from pxtools.runs.inventory import refuse_links
 from pxtools.runs.record import RunJson
 from pxtools.runs.tables import Table, Value, unfilled
 from pxtools.scoring.columns import CHECKS, Scores
-from pxtools.scoring.complex import read_complex
 from pxtools.scoring.metrics import filled_in, score
 from pxtools.scoring.ranking import best_first, ranked
+from pxtools.structure.complex import read_complex
 from pxtools.structure.reading import structure_text
 
 LISTED = (
@@ -38,14 +38,14 @@ def update(run: RunDir, samples: set[int] | None, quiet: bool) -> list[Scores]:
     refuse_links(run)
     digest, table = _identity(run), summary(run)
     rows = table.read(lambda row: row.run == digest)
-    designs = _samples(run)
+    designs = samples_of(run)
     wanted = sorted(designs if samples is None else samples & designs)
-    missing = [s for s in wanted if (row := rows.get(_name(run, s))) is None or unfilled(row)]
+    missing = [s for s in wanted if (row := rows.get(run.cif(s).stem)) is None or unfilled(row)]
     binders: dict[str, np.ndarray] = {}
     if missing:  # without what a killed process left half-written
         table.write(sorted(rows.values(), key=_order))
-    for count, (sample, text) in enumerate(_texts(run, missing), 1):
-        name = _name(run, sample)
+    for count, (sample, text) in enumerate(texts_of(run, missing), 1):
+        name = run.cif(sample).stem
         design = read_complex(name, text)
         binders[name] = design.binder_ca
         known = rows.get(name)
@@ -56,10 +56,10 @@ def update(run: RunDir, samples: set[int] | None, quiet: bool) -> list[Scores]:
     if missing:
         rows = table.read(lambda row: row.run == digest) | rows  # another process may have added
     if any(row.rank is None for row in rows.values()):
-        known_samples = {_name(run, sample): sample for sample in designs}
+        known_samples = {run.cif(sample).stem: sample for sample in designs}
         others = [known_samples[n] for n in rows if n in known_samples and n not in binders]
-        for sample, text in _texts(run, sorted(others)):
-            name = _name(run, sample)
+        for sample, text in texts_of(run, sorted(others)):
+            name = run.cif(sample).stem
             binders[name] = read_complex(name, text).binder_ca
         rows = {row.design: row for row in ranked(rows.values(), binders)}
         missing = missing or others
@@ -76,45 +76,8 @@ def _identity(run: RunDir) -> str:
         raise InputError(f"{run.run_json}: {error}") from None
 
 
-def _samples(run: RunDir) -> set[int]:
-    in_chunks = {sample for samples, _ in run.files("msgpack") for sample in samples}
-    return run.cif_samples() | in_chunks
-
-
-def _name(run: RunDir, sample: int) -> str:
-    return run.cif(sample).stem
-
-
 def _order(row: Scores) -> tuple[int, str]:
     return len(row.design), row.design
-
-
-def _texts(run: RunDir, samples: list[int]) -> Iterator[tuple[int, bytes]]:
-    """The CIF text of each sample: its file, or what its chunk would give."""
-    in_cifs = run.cif_samples()
-    for sample in samples:
-        if sample in in_cifs:
-            try:
-                yield sample, read_cif(run.cif(sample))
-            except DamagedError as error:
-                warn(f"{run.cif(sample)}: {error}; it is not scored (px-write-cif mends it)")
-    left = set(samples) - in_cifs
-    for in_chunk, path in run.files("msgpack"):
-        if left.intersection(in_chunk):
-            try:
-                chunk = read_chunk(path)
-            except DamagedError as error:
-                warn(f"{path}: {error}; it is not scored (px-sample mends it)")
-                continue
-            yield from ((sample, text) for sample, text in chunk_texts(chunk) if sample in left)
-            left -= set(chunk.samples)
-
-
-def chunk_texts(chunk: Chunk) -> Iterator[tuple[int, bytes]]:
-    """The CIF text of each sample of a chunk."""
-    write = cif_writer(chunk, align=True)
-    for i, sample in enumerate(chunk.samples):
-        yield sample, write(i)[0]
 
 
 def score_file(path: Path) -> Iterator[Scores]:

@@ -22,14 +22,14 @@ from processes import command, environment, run, small_run
 
 from pxtools.network.features import random_rotations
 from pxtools.runs.chunk import read_chunk
+from pxtools.runs.designs import chunk_texts
 from pxtools.runs.folder import RunDir
 from pxtools.runs.tables import as_markdown, columns_of
 from pxtools.scoring.columns import CHECKS, Scores
-from pxtools.scoring.complex import Complex, _residues, read_complex
 from pxtools.scoring.metrics import MEASURED, score
 from pxtools.scoring.ranking import CLUSTER_RMSD, best_first, ranked
-from pxtools.scoring.summary import chunk_texts
 from pxtools.structure import backbone
+from pxtools.structure.complex import Complex, _residues, read_complex
 from pxtools.structure.reading import protein_chains, read_structure
 
 DSSP = json.loads((DATA / "dssp.json").read_text())
@@ -293,7 +293,7 @@ def test_files_on_stdin_and_damaged_ones(a_run: tuple[list[object], Path]) -> No
     cif.write_text(whole.replace("GLY", "ALA"))
     (path / "summary.csv").unlink()
     done = run("px-score", path)
-    assert "does not match its digest; it is not scored" in done.stderr
+    assert "does not match its digest; it is left out" in done.stderr
     assert "bpti_sample_0" not in {row["design"] for row in rows_of(path)}
     cif.write_text(whole)
     run("px-score", path)

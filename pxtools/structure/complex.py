@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import gemmi
@@ -9,6 +10,7 @@ import numpy as np
 
 from pxtools.errors import InputError
 from pxtools.structure import backbone
+from pxtools.structure.geometry import distances
 from pxtools.structure.reading import (
     Polymer,
     author_number,
@@ -18,6 +20,7 @@ from pxtools.structure.reading import (
 )
 from pxtools.structure.residues import BACKBONE, ResidueNumber, parent_of, vdw_radius
 
+CONTACT = 8.0  # Å between CB atoms
 RIGID = (*BACKBONE, "CB", "OXT")
 
 
@@ -31,6 +34,7 @@ class Residue:
     cb: list[float] | None
     heavy: list[gemmi.Atom]
     is_linked: bool  # bonded to the residue before it
+    label_seq: int  # position in the chain's full sequence, from 1
 
 
 @dataclass(frozen=True)
@@ -53,16 +57,35 @@ class Complex:
     def binder_ca(self) -> np.ndarray:
         return np.asarray(self.xyz[self.binder, 1])
 
+    @cached_property
+    def fold(self) -> np.ndarray:
+        """(n,) secondary structure: H, E or -."""
+        return backbone.secondary_structure(self.xyz, self.linked, ~self.proline)
+
+    @cached_property
+    def near(self) -> np.ndarray:
+        """(target residues, binder residues) which are in contact."""
+        return np.asarray(distances(self.cb[~self.binder], self.cb[self.binder]) < CONTACT)
+
 
 def read_complex(name: str, text: bytes) -> Complex:
     """The complex in the text of an mmCIF or PDB file. Raises InputError."""
-    structure = parse_structure(Path(name), text)
-    polymers = protein_chains(Path(name), structure)
+    return as_complex(name, read_chains(name, text), read_facts(text))
+
+
+def read_chains(name: str, text: bytes) -> list[list[Residue]]:
+    """The protein chains that have complete backbones, at least two; the last is the binder."""
+    polymers = protein_chains(Path(name), parse_structure(Path(name), text))
     chains = [_residues(p) for p in polymers.values() if p.is_protein]
     chains = [chain for chain in chains if chain]
     if len(chains) < 2:
         found = f"{len(chains)} chain{'s'[len(chains) == 1 :]}"
         raise InputError.of(name, "structure", "two protein chains with backbones", found)
+    return chains
+
+
+def as_complex(name: str, chains: list[list[Residue]], facts: "Facts") -> Complex:
+    """The chains as arrays. Raises InputError for places that are not finite."""
     residues = [residue for chain in chains for residue in chain]
     target = [atom for chain in chains[:-1] for residue in chain for atom in residue.heavy]
     xyz = np.array([r.backbone for r in residues])
@@ -73,7 +96,6 @@ def read_complex(name: str, text: bytes) -> Complex:
     for array in (xyz, cb, target_atoms):
         if not np.isfinite(array).all():
             raise InputError.of(name, "coordinates", "finite numbers in Å", "NaN or infinity")
-    facts = _facts(text)
     return Complex(
         xyz,
         cb,
@@ -97,7 +119,7 @@ class Facts:
     target_rmsd: float | None
 
 
-def _facts(text: bytes) -> Facts:
+def read_facts(text: bytes) -> Facts:
     found = dict(re.findall(rb"^_pxtools_design\.(\w{1,30}) +(\S{1,4000}) *$", text, re.MULTILINE))
     hotspots = re.findall(rb"(\w{1,8}):(-?\d{1,6}[A-Za-z]?)", found.get(b"hotspots", b""))
     rmsd = re.fullmatch(rb"\d{1,6}\.\d{1,6}", found.get(b"target_ca_rmsd", b""))
@@ -123,6 +145,6 @@ def _residues(polymer: Polymer) -> list[Residue]:
         )
         key = (site.subchain, number)
         name = parent_of(site.name) or site.name
-        residues.append(Residue(name, key, points, place.get("CB"), atoms, is_linked))
+        residues.append(Residue(name, key, points, place.get("CB"), atoms, is_linked, label_seq))
         before = (label_seq, number.number)
     return residues
