@@ -57,7 +57,9 @@ def contents(library: Library) -> dict[str, bytes]:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         (archive,) = Path(folder).glob("*.tgz")
         with tarfile.open(archive) as package:
-            found = {name: package.extractfile(f"package/{at}") for name, at in library.files.items()}
+            found = {
+                name: package.extractfile(f"package/{at}") for name, at in library.files.items()
+            }
             return {name: file.read() for name, file in found.items() if file}
 
 

@@ -5,8 +5,9 @@ from typing import Literal
 
 import numpy as np
 
+from pxtools.runs.tables import Check, Value
+
 Kind = Literal["number", "whole", "text", "words"]
-Value = float | int | str | None
 
 
 @dataclass(frozen=True)
@@ -20,20 +21,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Check:
-    """What a sound design passes: low <= sum of the columns `of` (/ the column `over`) <= high."""
-
-    name: str
-    of: tuple[str, ...]
-    over: str | None
-    low: float | None
-    high: float | None
-    is_open: bool = False  # the limit itself does not pass
-    unit: str = ""
-
-
-@dataclass(frozen=True)
-class Residue:
+class TargetResidue:
     """A target residue, `number` as the task's file has it."""
 
     name: str
@@ -51,7 +39,7 @@ class Target:
     """A target; `xyz` (atoms of all residues in order, 3) in Å."""
 
     name: str
-    residues: tuple[Residue, ...]
+    residues: tuple[TargetResidue, ...]
     xyz: np.ndarray
 
 
@@ -112,7 +100,7 @@ class Report:
     written: str  # a time with its zone
     command: str
     columns: tuple[Column, ...]
-    checks: tuple[Check, ...]
+    checks: dict[str, Check]
     runs: tuple[Run, ...]
     targets: tuple[Target, ...]
     designs: tuple[Design, ...]

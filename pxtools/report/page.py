@@ -55,7 +55,7 @@ def _contents(report: Report) -> dict[str, Any]:
         "notes": report.notes,
         "libraries": _libraries(),
         "columns": [vars(column) for column in report.columns],
-        "checks": [vars(check) for check in report.checks],
+        "checks": [{"name": n, **vars(check)} for n, check in report.checks.items()],
         "runs": [_run(run) for run in report.runs],
         "targets": [_target(target) for target in report.targets],
         "designs": _designs(report),

@@ -5,19 +5,19 @@ from functools import cache
 
 import gemmi
 import numpy as np
-
 from conftest import STRUCTURES
+
 from pxtools.report.contents import (
-    Check,
     Column,
     Design,
     Pose,
     Report,
-    Residue,
     Run,
     Sequence,
     Target,
+    TargetResidue,
 )
+from pxtools.runs.tables import Check
 
 COLUMNS = (
     Column("rank", "whole", "", "place, best first"),
@@ -31,11 +31,11 @@ COLUMNS = (
     Column("contacts", "whole", "pairs", "residues in contact"),
     Column("hotspots_contacted", "number", "fraction", "hotspots in contact"),
 )
-CHECKS = (
-    Check("rg", ("rg",), "rg_expected", 0.75, 1.25),
-    Check("structure", ("helix", "strand"), None, 0.5, None),
-    Check("contacts", ("contacts",), None, 10, None),
-)
+CHECKS = {
+    "rg": Check(of=("rg",), over="rg_expected", low=0.75, high=1.25),
+    "structure": Check(of=("helix", "strand"), low=0.5),
+    "contacts": Check(of=("contacts",), low=10),
+}
 
 
 @cache
@@ -49,7 +49,7 @@ def target() -> Target:
         xyz += [atom.pos.tolist() for atom in atoms]
         names = tuple(atom.name for atom in atoms)
         hot = n in (15, 17, 19)
-        residues.append(Residue(site.name, "A0", str(n), n, n <= 48, hot, "-", names))
+        residues.append(TargetResidue(site.name, "A0", str(n), n, n <= 48, hot, "-", names))
     return Target("bpti", tuple(residues), np.array(xyz))
 
 

@@ -179,7 +179,8 @@ const failsCheck = (row, check) => (row.values.failed || "").split(" ").includes
 const says = (check) => {
   const what = check.of.join(" + ") + (check.over ? ` / ${check.over}` : "");
   if (check.low !== null && check.high !== null) return `${what} ${check.low} to ${check.high}`;
-  return `${what} ${check.low !== null ? (check.is_open ? ">" : "≥") : "≤"} ${check.low ?? check.high}`;
+  if (check.above !== null) return `${what} > ${check.above}`;
+  return `${what} ${check.low !== null ? "≥" : "≤"} ${check.low ?? check.high}`;
 };
 
 function drawChecks(host) {
@@ -201,7 +202,7 @@ function drawChecks(host) {
   host.replaceChildren(element("div", { class: "tools" }, element("span", {}, `${sound} of ${shownRows.length} pass every check`),
     element("span", { class: "gap" }), element("span", { class: "soft" }, "“left”: after this check and those before it")), grid);
   for (const { check, expression, draw } of cards) histogram(draw, { name: expression, all: rows.map((row) => valueOf(row, expression)),
-    some: shownRows.map((row) => valueOf(row, expression)), low: check.low, high: check.high, xLabel: undefined });
+    some: shownRows.map((row) => valueOf(row, expression)), low: check.low ?? check.above, high: check.high, xLabel: undefined });
 }
 
 function drawEpitope(host) {
