@@ -47,6 +47,7 @@ class Target:
 class Pose:
     """A binder in its target's frame."""
 
+    target: int  # among the report's targets
     xyz: np.ndarray  # (n, 3, 3) N, CA, C in Å
     fold: str  # n of H, E, -
     contacts: tuple[int, ...]  # the target's residues that it touches
@@ -85,7 +86,6 @@ class Run:
     """Where designs come from; `facts` are (name, value) pairs of its provenance."""
 
     label: str
-    target: int | None
     facts: tuple[tuple[str, str], ...]
     asked: int | None = None  # designs, None for structures from other sources
     done: int = 0

@@ -123,6 +123,7 @@ def _known(value: Any) -> Any:
 def _poses(designs: tuple[Design, ...]) -> dict[str, Any]:
     poses = [d.pose for d in designs if d.pose]
     return {
+        "target": [p.target for p in poses],
         "length": [len(p.xyz) for p in poses],
         "fold": [p.fold for p in poses],
         "contacts": [list(p.contacts) for p in poses],

@@ -82,7 +82,7 @@ def pose(number: int, n: int) -> Pose:
         for part in np.split(whole.xyz, ends)
     ]
     fold = "-" + "H" * (n // 2 - 2) + "--" + "H" * (n - n // 2 - 2) + "-"
-    return Pose(xyz, fold, tuple(np.flatnonzero(near).tolist()))
+    return Pose(0, xyz, fold, tuple(np.flatnonzero(near).tolist()))
 
 
 def design(number: int, n: int = 40, run: int = 0, in_3d: bool = True) -> Design:
@@ -117,7 +117,7 @@ def report(n: int = 16, length: int = 40, in_3d: int = 10**9, **changes: object)
         "px-report results/",
         COLUMNS,
         CHECKS,
-        (Run("bpti seed_7", 0, (("task", "bpti"), ("model", "nano")), n, n),),
+        (Run("bpti seed_7", (("task", "bpti"), ("model", "nano")), n, n),),
         (target(),),
         tuple(design(i, length, in_3d=i < in_3d) for i in range(n)),
     )

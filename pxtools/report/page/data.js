@@ -23,7 +23,7 @@ const isSound = (row) => !row.values.failed;
 const touches = (row) => (row.pose < 0 ? [] : data.poses.contacts[row.pose]);
 const residueId = (target, r) => `${target.chains[target.chain[r]]}:${target.number[r]}`;
 const residueName = (target, r) => `${target.kinds[target.kind[r]][0]} ${target.number[r]}`;
-const targetOf = (row) => (row && row.run.target !== null ? data.targets[row.run.target] : null);
+const targetOf = (row) => (row && row.pose >= 0 ? data.targets[data.poses.target[row.pose]] : null);
 const lettersOf = (row) => row.sequences[0]?.letters || (row.pose < 0 ? "" : data.poses.letters[row.pose]);
 
 function shown(column, value) {

@@ -1,0 +1,289 @@
+"""A report of runs and of scored structures from other sources."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pxtools.console import warn
+from pxtools.errors import DamagedError, InputError
+from pxtools.report.contents import Column, Design, Kind, Pose, Report, Run
+from pxtools.report.contents import Sequence as Letters
+from pxtools.report.poses import Reader
+from pxtools.report.sheets import Cells, read_sequences
+from pxtools.runs.designs import samples_of, texts_of
+from pxtools.runs.folder import RunDir
+from pxtools.runs.progress import RunProgress, progress_of
+from pxtools.runs.record import RunJson
+from pxtools.runs.tables import Check
+from pxtools.runs.tables import Column as TableColumn
+from pxtools.structure.atoms import chain_name
+from pxtools.structure.reading import Polymer, protein_chains, read_structure, structure_text
+from pxtools.task.types import Task
+
+FIRST = (  # what one looks at first; the other columns follow as their table has them
+    *("rank", "cluster", "failed", "sequence", "helix", "strand", "contacts"),
+    *("hotspots_contacted", "target_rmsd", "rg"),
+)
+HIDDEN = ("design", "run")  # the row's name; the run's digest
+KINDS: dict[type, Kind] = {str: "text", int: "whole", float: "number"}
+SEQUENCE = Column("sequence", "text", "", "the best of the design's sequences")
+DEMONSTRATION = (
+    "Made with the demonstration model 'nano': it is small, sees the target's backbone only, and "
+    "its designs are not for the laboratory"
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Designs of one origin: a run and its rows, or a table of scored structures."""
+
+    path: Path  # the run's folder, or the table
+    rows: Sequence[Cells]  # with `design`: a run's design, or a structure file
+    run: RunDir | None = None
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """What a report is made of. `columns` tells what is known of columns by name."""
+
+    sources: Sequence[Source]
+    columns: Sequence[TableColumn]
+    checks: Mapping[str, Check]
+    page: Path  # where it will be: paths of files are written as seen from there
+    command: str
+    tasks: Sequence[Task] = ()  # their structures show what the crop cut away
+    in_3d: int = 1000  # the best designs, which get coordinates
+    reload_seconds: int | None = None
+
+
+def gather(request: ReportRequest) -> Report:
+    """Everything that the page shows; what cannot be read is left out with a warning."""
+    labels = _labels(request.sources)
+    reader = Reader()
+    best = _best(request.sources, request.in_3d)
+    sequences = [read_sequences(s.path / "sequences.csv") if s.run else {} for s in request.sources]
+    columns = _columns(request, any(sequences))
+    runs: list[Run] = []
+    designs: list[Design] = []
+    for number, source in enumerate(request.sources):
+        runs.append(_run(source, labels[number]))
+        poses = _poses(reader, source, best[number], request.tasks)
+        made = _designs(source, number, columns, poses, sequences[number], request.page)
+        designs.extend(made)
+    return Report(
+        title=_title(request.sources),
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        command=request.command,
+        columns=columns,
+        checks=_checks(request, columns),
+        runs=tuple(runs),
+        targets=tuple(reader.targets),
+        designs=tuple(designs),
+        reload_seconds=request.reload_seconds,
+        notes=_notes(designs, request.in_3d),
+    )
+
+
+def _labels(sources: Sequence[Source]) -> list[str]:
+    """A name for each source, told apart by the folders above where needed."""
+    labels = [f"{s.run.name} {s.path.name}" if s.run else s.path.name for s in sources]
+    for depth in range(1, 12):
+        counts = Counter(labels)
+        if max(counts.values(), default=1) == 1:
+            return labels
+        labels = [
+            f"{s.path.absolute().parts[-depth - 1 : -depth] or ('',)[0]}/{label}"
+            if counts[label] > 1
+            else label
+            for s, label in zip(sources, labels, strict=True)
+        ]
+    return [f"{label} ({i})" for i, label in enumerate(labels, 1)]
+
+
+def _title(sources: Sequence[Source]) -> str:
+    names = list(dict.fromkeys(s.run.name if s.run else s.path.stem for s in sources))
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(names[:4]) + more or "no designs"
+
+
+def _best(sources: Sequence[Source], count: int) -> list[set[str]]:
+    """The designs of each source that are among the best `count` of all, by their ranks."""
+    places = [
+        (rank if isinstance(rank := row.get("rank"), int) else len(source.rows), number, at)
+        for number, source in enumerate(sources)
+        for at, row in enumerate(source.rows)
+    ]
+    best: list[set[str]] = [set() for _ in sources]
+    for _, number, at in sorted(places)[:count]:
+        best[number].add(str(sources[number].rows[at]["design"]))
+    return best
+
+
+def _columns(request: ReportRequest, with_sequences: bool) -> tuple[Column, ...]:
+    known = {c.name: c for c in request.columns}
+    names = dict.fromkeys(name for source in request.sources for row in source.rows for name in row)
+    held = [name for name in (*known, *names) if name not in HIDDEN]
+    made = {name: _column(name, known.get(name), request.sources) for name in dict.fromkeys(held)}
+    if with_sequences:
+        made["sequence"] = SEQUENCE
+    order = [name for name in FIRST if name in made]
+    return tuple(made[name] for name in dict.fromkeys((*order, *made)))
+
+
+def _column(name: str, known: TableColumn | None, sources: Sequence[Source]) -> Column:
+    if known:
+        kind = "words" if name == "failed" else KINDS[known.type]
+        return Column(name, kind, known.unit, known.meaning)
+    types = {type(row.get(name)) for source in sources for row in source.rows} - {type(None)}
+    kind = "text" if str in types else "number" if float in types else "whole"
+    return Column(name, kind, "", "a column of the table, not one of px-tools")
+
+
+def _checks(request: ReportRequest, columns: Sequence[Column]) -> dict[str, Check]:
+    held = {column.name for column in columns}
+    return {
+        name: check
+        for name, check in request.checks.items()
+        if "failed" in held and held.issuperset((*check.of, *([check.over] if check.over else [])))
+    }
+
+
+def _designs(
+    source: Source,
+    number: int,
+    columns: Sequence[Column],
+    poses: Mapping[str, Pose],
+    sequences: Mapping[str, tuple[Letters, ...]],
+    page: Path,
+) -> Iterator[Design]:
+    counts = Counter(Path(str(row["design"])).name for row in source.rows)
+    cifs = source.run.cif_samples() if source.run else set()
+    files = {source.run.cif(sample).stem: source.run.cif(sample) for sample in cifs if source.run}
+    for row in source.rows:
+        name = str(row["design"])
+        own = sequences.get(name, ())
+        cells = {**row, "sequence": own[0].letters} if own else row
+        file = files.get(name) if source.run else _structure(source, name)
+        short = Path(name).name
+        yield Design(
+            name=short if counts[short] == 1 else name,
+            run=number,
+            values=tuple(cells.get(column.name) for column in columns),
+            file=_seen_from(page, file) if file else None,
+            pose=poses.get(name),
+            sequences=own,
+        )
+
+
+def _structure(source: Source, name: str) -> Path | None:
+    """A design's file, named from the table's folder or from here."""
+    places = (source.path.parent / name, Path(name))
+    try:
+        return next((place for place in places if place.is_file()), None)
+    except (OSError, ValueError):  # a name that is none
+        return None
+
+
+def _seen_from(page: Path, file: Path) -> str:
+    try:
+        return os.path.relpath(file.absolute(), page.absolute().parent)
+    except ValueError:  # another drive
+        return str(file.absolute())
+
+
+def _poses(
+    reader: Reader, source: Source, wanted: set[str], tasks: Sequence[Task]
+) -> dict[str, Pose]:
+    title = source.run.name if source.run else source.path.stem
+    whole = _whole(source.run, tasks) if source.run else None
+    poses = {}
+    for name, text in _texts(source, wanted):
+        try:
+            poses[name] = reader.pose(name, text, title, whole)
+        except InputError as error:
+            warn(f"{error}; it has no structure on the page")
+    return poses
+
+
+def _texts(source: Source, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
+    if source.run:
+        samples = {source.run.cif(sample).stem: sample for sample in samples_of(source.run)}
+        numbers = sorted(samples[name] for name in wanted if name in samples)
+        for sample, text in texts_of(source.run, numbers):
+            yield source.run.cif(sample).stem, text
+        return
+    for name in (str(row["design"]) for row in source.rows):
+        if name in wanted and (file := _structure(source, name)):
+            try:
+                yield name, structure_text(file)
+            except InputError as error:
+                warn(f"{error}; it has no structure on the page")
+
+
+def _whole(run: RunDir, tasks: Sequence[Task]) -> dict[str, Polymer]:
+    """The chains that a run's task picks, uncropped, under the names that designs give them."""
+    task = next((task for task in tasks if task.name == run.name), None)
+    if task is None:
+        return {}
+    polymers = protein_chains(task.structure, read_structure(task.structure))
+    return {
+        chain_name(i): polymers[pick.chain]
+        for i, pick in enumerate(task.chains)
+        if pick.chain in polymers
+    }
+
+
+def _run(source: Source, label: str) -> Run:
+    if source.run is None:
+        facts = (("table", str(source.path)), ("structures", str(len(source.rows))))
+        return Run(label=label, facts=facts)
+    progress = progress_of(source.run)
+    if not isinstance(progress, RunProgress):
+        return Run(label=label, facts=(("folder", str(source.path)), ("run.json", progress.error)))
+    return Run(
+        label=label,
+        facts=tuple(_facts(source.run, progress)),
+        asked=progress.total,
+        done=progress.done,
+        notice=DEMONSTRATION if progress.model == "nano" else "",
+    )
+
+
+def _facts(run: RunDir, progress: RunProgress) -> Iterator[tuple[str, str]]:
+    try:
+        held = RunJson.read(run)
+    except DamagedError as error:
+        yield "run.json", str(error)
+        return
+    record = held.record
+    yield "task", f"{record.task.name}, binder of {record.task.binder_length} residues"
+    yield "target", record.task.structure
+    for name, chain in record.task.chains.items():
+        hotspots = ", ".join(map(str, chain.hotspots)) or "none"
+        yield f"chain {name}", f"crop {chain.crop}; hotspots {hotspots}"
+    yield "target's digest", record.task.target_digest
+    yield "model", f"{record.model.name}, {record.model.dtype}"
+    yield "model's digest", record.model.digest
+    yield "schedule", ", ".join(f"{k} {v}" for k, v in vars(record.schedule).items())
+    yield "seed", str(record.seed)
+    yield "designs", f"{progress.done} of {progress.total}, {progress.cifs} CIFs"
+    yield "versions", ", ".join(f"{k} {v}" for k, v in held.versions.items()) or "not recorded"
+    yield "folder", str(run.path)
+    if times := [path.stat().st_mtime for _, path in run.files("msgpack")]:
+        yield "chunks written", f"{_time(min(times))} to {_time(max(times))}"
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _notes(designs: Sequence[Design], in_3d: int) -> tuple[str, ...]:
+    without = sum(design.pose is None for design in designs)
+    if len(designs) > in_3d:
+        return (f"The best {in_3d:,} of {len(designs):,} designs have structures on this page.",)
+    if without:
+        return (f"{without:,} of {len(designs):,} designs have no structure on this page.",)
+    return ()
