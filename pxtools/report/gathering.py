@@ -259,7 +259,7 @@ def _facts(run: RunDir, progress: RunProgress) -> Iterator[tuple[str, str]]:
         yield "run.json", str(error)
         return
     record = held.record
-    yield "task", f"{record.task.name}, binder of {record.task.binder_length} residues"
+    yield "task", f"{record.task.name}, binder of {record.task.binder_lengths} residues"
     yield "target", record.task.structure
     for name, chain in record.task.chains.items():
         hotspots = ", ".join(map(str, chain.hotspots)) or "none"

@@ -31,7 +31,8 @@ def ranked(rows: Iterable[Scores], binders: dict[str, np.ndarray]) -> list[Score
         if ca is not None:
             ca = ca - ca.mean(0)
             own, own_numbers = leaders.setdefault(len(ca), []), numbers.setdefault(len(ca), [])
-            near = np.flatnonzero(rmsds(ca, np.array(own)) <= CLUSTER_RMSD) if own else []
+            others = np.array(own).reshape(-1, *ca.shape)
+            near = np.flatnonzero(rmsds(ca, others) <= CLUSTER_RMSD)
             if not len(near):
                 count += 1
                 own.append(ca)
