@@ -20,7 +20,8 @@ from pxtools.runs.record import RunJson
 from pxtools.runs.tables import Check
 from pxtools.runs.tables import Column as TableColumn
 from pxtools.structure.atoms import chain_name
-from pxtools.structure.reading import Polymer, protein_chains, read_structure, structure_text
+from pxtools.structure.parsing import read_structure, structure_text
+from pxtools.structure.reading import Polymer, protein_chains
 from pxtools.task.types import Task
 
 FIRST = (  # what one looks at first; the other columns follow as their table has them

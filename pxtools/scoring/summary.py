@@ -18,7 +18,7 @@ from pxtools.scoring.columns import CHECKS, Scores
 from pxtools.scoring.metrics import filled_in, score
 from pxtools.scoring.ranking import best_first, ranked
 from pxtools.structure.complex import read_complex
-from pxtools.structure.reading import structure_text
+from pxtools.structure.parsing import structure_text
 
 LISTED = (
     *("rank", "design", "failed", "cluster", "helix", "strand"),

@@ -11,11 +11,11 @@ import numpy as np
 from pxtools.errors import InputError
 from pxtools.structure import backbone
 from pxtools.structure.geometry import distances
+from pxtools.structure.parsing import parse_structure
 from pxtools.structure.reading import (
     Polymer,
     author_number,
     heavy_atoms,
-    parse_structure,
     protein_chains,
 )
 from pxtools.structure.residues import BACKBONE, ResidueNumber, parent_of, vdw_radius

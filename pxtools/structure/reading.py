@@ -1,8 +1,5 @@
-"""The target: the picked protein residues of a structure file, with their resolved heavy atoms."""
+"""The chains of a structure file: their residues, numbers, full sequence, resolved atoms."""
 
-import gzip
-import re
-import zlib
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
@@ -10,83 +7,36 @@ from pathlib import Path
 import gemmi
 
 from pxtools.errors import InputError
+from pxtools.structure.parsing import StructureFile
 from pxtools.structure.residues import ResidueNumber
 
-MAX_STRUCTURE_BYTES = 1_000_000_000  # decompressed; the largest PDB entries are near 300 MB
 PEPTIDES = (gemmi.PolymerType.PeptideL, gemmi.PolymerType.PeptideD)
 
 
-def read_structure(path: Path) -> gemmi.Structure:
-    """Parse an mmCIF or PDB file (also .gz), entities and label numbers set up."""
-    return parse_structure(path, structure_text(path))
-
-
-def parse_structure(source: Path, text: bytes) -> gemmi.Structure:
-    """The structure in the text of an mmCIF or PDB file; `source` is named in messages."""
-    try:
-        if b"\0" in text[:4096]:
-            raise ValueError("it holds binary data")
-        is_cif = _looks_like_mmcif(text)
-        if is_cif:
-            # strings go to gemmi whole: a file that ends in the middle of a loop is an error
-            structure = gemmi.make_structure_from_block(
-                gemmi.cif.read_string(text.decode("utf-8", "replace")).sole_block()
-            )
-        else:
-            structure = gemmi.read_pdb_string(re.sub(rb"[^\x00-\x7f]", b"?", text).decode())
-    except (ValueError, RuntimeError) as error:
-        raise _unreadable(source, error) from None
-    if not len(structure) or not structure[0].count_atom_sites():
-        raise InputError.of(source, "structure", "an mmCIF or PDB file with atoms", "none")
-    structure.input_format = gemmi.CoorFormat.Mmcif if is_cif else gemmi.CoorFormat.Pdb
-    structure.setup_entities()
-    if not is_cif:
-        structure.assign_label_seq_id()
-    return structure
-
-
-def _unreadable(path: Path, error: Exception) -> InputError:
-    reason = " ".join(str(error).split())[:160] or type(error).__name__
-    return InputError(f"{path}: cannot read it as mmCIF or PDB: {reason}")
-
-
-def structure_text(path: Path) -> bytes:
-    """A structure file's text, decompressed."""
-    try:
-        with path.open("rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if zipped else path.open("rb") as file:
-            text = file.read(MAX_STRUCTURE_BYTES + 1)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise _unreadable(path, error) from None
-    if len(text) > MAX_STRUCTURE_BYTES:
-        raise _unreadable(path, ValueError(f"larger than {MAX_STRUCTURE_BYTES:,} bytes"))
-    return text
-
-
-def _looks_like_mmcif(text: bytes) -> bool:
-    lines = (line.strip() for line in text[:100_000].splitlines())
-    first = next((line for line in lines if line and not line.startswith(b"#")), b"")
-    return first.lower().startswith(b"data_")
-
-
-def protein_chains(path: Path, structure: gemmi.Structure) -> dict[str, "Polymer"]:
-    """Every polymer of the first model by the name the task uses for it."""
-    is_cif = structure.input_format == gemmi.CoorFormat.Mmcif
+def protein_chains(path: Path, file: StructureFile) -> dict[str, "Polymer"]:
+    """Every polymer of the first model by the name the task uses for it. Raises InputError."""
     polymers: dict[str, Polymer] = {}
-    for chain in structure[0]:
+    for chain in file.structure[0]:
         for span in chain.subchains():
-            entity = structure.get_entity_of(span)
+            entity = file.structure.get_entity_of(span)
             if entity is None or entity.entity_type != gemmi.EntityType.Polymer:
                 continue
-            name = span.subchain_id() if is_cif else chain.name
-            residues = list(span)
+            name = span.subchain_id() if file.by_label else chain.name
+            residues = [r for r in span if r.entity_type == gemmi.EntityType.Polymer]
             if name in polymers:  # a chain given in several pieces
                 residues = polymers[name].residues + residues
-            polymers[name] = Polymer(entity, residues, is_cif, chain.name)
+            polymers[name] = Polymer(entity, residues, file.by_label, chain.name)
     if not any(polymer.is_protein for polymer in polymers.values()):
         held = ", ".join(f"{n} ({p.kind})" for n, p in polymers.items()) or "no polymer"
         raise InputError.of(path, "structure", "at least one protein chain", held)
+    for name, polymer in polymers.items():
+        if polymer.is_protein and (twice := polymer.given_twice()):
+            raise InputError.of(
+                path,
+                f"chain {name}",
+                "one chain of that letter, with letters for alternative conformers",
+                f"residue {twice} twice: give each chain a letter of its own",
+            )
     return polymers
 
 
@@ -97,15 +47,16 @@ class Polymer:
         self,
         entity: gemmi.Entity,
         residues: list[gemmi.Residue],
-        is_cif: bool,
+        by_label: bool,
         author_chain: str,
     ):
         self.residues = residues
         self.author_chain = author_chain
         self.is_protein = entity.polymer_type in PEPTIDES
         self.kind = str(entity.polymer_type).split(".")[-1]
-        self.is_cif = is_cif
+        self.by_label = by_label
         groups = [list(group) for _, group in groupby(residues, key=self.number)]
+        self._groups = groups
         # microheterogeneity and alternative residues: the conformer of the highest occupancy
         self.sites = [max(g, key=_occupancy) if len(g) > 1 else g[0] for g in groups]
         self.sequence = [gemmi.Entity.first_mon(name) for name in entity.full_sequence]
@@ -116,9 +67,20 @@ class Polymer:
             positions = list(range(1, len(self.sites) + 1))
         self.label_seq: list[int] = [p for p in positions if p is not None]
 
+    def given_twice(self) -> ResidueNumber | None:
+        """A residue with two places: two chains with one letter, not alternative conformers."""
+        seen: set[ResidueNumber] = set()
+        for group in self._groups:
+            number = self.number(group[0])
+            places = [(a.name, a.altloc) for r in group for a in r if not a.is_hydrogen()]
+            if number in seen or len(set(places)) < len(places):
+                return number
+            seen.add(number)
+        return None
+
     def number(self, residue: gemmi.Residue) -> ResidueNumber:
-        """The residue's number as tasks use it: label_seq_id in mmCIF, the file's own in PDB."""
-        if self.is_cif and residue.label_seq is not None:
+        """The residue's number as tasks use it: label_seq_id where there is one, else its own."""
+        if self.by_label and residue.label_seq is not None:
             return ResidueNumber(residue.label_seq)
         return author_number(residue)
 
@@ -126,13 +88,13 @@ class Polymer:
     def last(self) -> int:
         """The highest number a crop of it may end with."""
         highest = max(self.number(site).number for site in self.sites)
-        return max(highest, len(self.sequence)) if self.is_cif else highest
+        return max(highest, len(self.sequence)) if self.by_label else highest
 
     def labels_of(self, authors: Iterable[ResidueNumber]) -> str:
         """What numbers that may be the author's would be here: `99 -> 79`; empty if nothing."""
         label = {author_number(site): self.number(site).number for site in self.sites}
         known = [a for a in authors if label.get(a, a.number) != a.number]
-        return ", ".join(f"{a} -> {label[a]}" for a in known) if self.is_cif else ""
+        return ", ".join(f"{a} -> {label[a]}" for a in known) if self.by_label else ""
 
 
 def author_number(residue: gemmi.Residue) -> ResidueNumber:

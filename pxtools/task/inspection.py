@@ -45,14 +45,14 @@ def check(task: Task, model: ModelFile) -> Check:
 
 def report(c: Check, model: ModelFile) -> str:
     """What the model will see, for people."""
-    is_cif = next(iter(c.polymers.values())).is_cif
-    numbering = "label ids" if is_cif else "the file's own chains and numbers"
+    by_label = next(iter(c.polymers.values())).by_label
+    numbering = "mmCIF: label ids" if by_label else "the file's own chains and numbers"
     f = c.design.features
     rows = [_row(c, i) for i in range(len(c.target))]
     rows.append(("binder", chain_name(len(c.target)), str(c.task.binder_lengths), *"-----"))
     lines = [
         f"task       {c.task.name} ({c.task.source})",
-        f"structure  {c.task.structure} ({'mmCIF' if is_cif else 'PDB'}: {numbering})",
+        f"structure  {c.task.structure} ({numbering})",
         f"model      {model.name} (sees {model.config.target_atoms} atoms of the target)",
         f"size       {f.n_tokens} tokens, {len(f.atoms)} atoms, "
         f"about {model.memory(f.n_tokens):.1f} GB of memory on a CPU",
@@ -98,7 +98,7 @@ def _unresolved(polymer: Polymer, pick: ChainPick) -> str:
     """Residues of the sequence that the crop asks for and the file has no coordinates of."""
     resolved = set(polymer.label_seq)
     absent = [n for n in range(1, len(polymer.sequence) + 1) if n not in resolved]
-    if polymer.is_cif:
+    if polymer.by_label:
         return ranges(n for n in absent if pick.keeps(n)) or "-"
     kept = [
         seq

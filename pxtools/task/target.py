@@ -1,12 +1,22 @@
 """What a task picks of its structure: chains, crop, hotspots."""
 
+from itertools import groupby
+
 import gemmi
 import numpy as np
 
 from pxtools.console import warn
 from pxtools.errors import InputError
-from pxtools.structure.reading import Polymer, heavy_atoms, protein_chains, read_structure
-from pxtools.structure.residues import BACKBONE, ResidueNumber, parent_of, residue_types
+from pxtools.structure.parsing import NO_LETTER, read_structure
+from pxtools.structure.reading import Polymer, heavy_atoms, protein_chains
+from pxtools.structure.residues import (
+    BACKBONE,
+    CAPS,
+    PROTONATED,
+    ResidueNumber,
+    parent_of,
+    residue_types,
+)
 from pxtools.structure.target import TargetChain, TargetResidue
 from pxtools.task.fields import nearest
 from pxtools.task.types import ChainPick, Task
@@ -21,40 +31,28 @@ def read_target(task: Task) -> tuple[TargetChain, ...]:
     return pick_target(task, read_polymers(task))
 
 
-def read_polymers(task: Task) -> dict[str, "Polymer"]:
+def read_polymers(task: Task) -> dict[str, Polymer]:
     """The chains of the task's structure by the name that the task uses for them."""
     return protein_chains(task.structure, read_structure(task.structure))
 
 
-def pick_target(task: Task, polymers: dict[str, "Polymer"]) -> tuple[TargetChain, ...]:
-    chains = tuple(_pick(task, pick, polymers) for pick in task.chains)
-    places = [residue.xyz[BACKBONE.index("CA")] for chain in chains for residue in chain.residues]
-    if not np.isfinite(places).all(1).any():  # designs are laid on the target by them
-        raise InputError.of(task.structure, "target", "residues with a CA atom", "none")
-    return chains
+def pick_target(task: Task, polymers: dict[str, Polymer]) -> tuple[TargetChain, ...]:
+    return tuple(_pick(task, pick, polymers) for pick in task.chains)
 
 
 def _pick(task: Task, pick: ChainPick, polymers: dict[str, Polymer]) -> TargetChain:
     where = f"task {task.name}, chain {pick.chain}"
-    polymer = polymers.get(pick.chain)
-    if polymer is None:
-        held = ", ".join(
-            name if p.author_chain == name else f"{name}, which authors call {p.author_chain}"
-            for name, p in polymers.items()
-            if p.is_protein
-        )
-        near = nearest(pick.chain, [name for name, p in polymers.items() if p.is_protein])
-        hint = f"; did you mean {near}?" if near else ""
-        raise InputError.of(
-            task.source, where, f"a protein chain of {task.structure} ({held}{hint})", pick.chain
-        )
-    if not polymer.is_protein:
-        raise InputError.of(task.source, where, "a protein chain", f"{polymer.kind}")
+    polymer = _polymer(task, pick, where, polymers)
     inside = [
         (site, seq)
         for site, seq in zip(polymer.sites, polymer.label_seq, strict=True)
         if pick.keeps(polymer.number(site).number)
     ]
+    caps = [site for site, _ in inside if site.name in CAPS]
+    if caps:
+        warn(f"{task.structure}: {where}: {_named(polymer, caps)}: capping groups are left out")
+    inside = [(site, seq) for site, seq in inside if site.name not in CAPS]
+    _refuse_unknown(task, where, polymer, [site for site, _ in inside])
     hotspots = set(pick.hotspots)
     residues = []
     for site, seq in inside:
@@ -64,7 +62,71 @@ def _pick(task: Task, pick: ChainPick, polymers: dict[str, Polymer]) -> TargetCh
         if np.isfinite(xyz).any():
             residues.append(TargetResidue(name, number, seq, xyz, number in hotspots))
     _check_pick(task, pick, where, polymer, residues)
+    _check_backbones(task, where, residues)
     return TargetChain(pick.chain, tuple(polymer.sequence), tuple(residues))
+
+
+def _polymer(task: Task, pick: ChainPick, where: str, polymers: dict[str, Polymer]) -> Polymer:
+    proteins = {name: p for name, p in polymers.items() if p.is_protein}
+    if pick.chain in proteins:
+        return proteins[pick.chain]
+    held = ", ".join(_chain_named(name, p) for name, p in proteins.items())
+    near = nearest(pick.chain, proteins)
+    hint = f"; did you mean {near}?" if near else ""
+    found = pick.chain
+    if pick.chain in polymers:
+        found += f", which is {polymers[pick.chain].kind}"
+    raise InputError.of(
+        task.source, where, f"a protein chain of {task.structure} ({held}{hint})", found
+    )
+
+
+def _chain_named(name: str, polymer: Polymer) -> str:
+    if polymer.author_chain != name:
+        return f"{name}, which authors call {polymer.author_chain}"
+    return "_, which has no letter in the file" if name == NO_LETTER else name
+
+
+def _refuse_unknown(task: Task, where: str, polymer: Polymer, sites: list[gemmi.Residue]) -> None:
+    """Name all residues that are no amino acid or derive from none, and the crop without them."""
+    unknown = [site for site in sites if parent_of(site.name) is None]
+    if not unknown:
+        return
+    known = groupby(sites, key=lambda site: parent_of(site.name) is not None)
+    runs = [[polymer.number(s).number for s in run] for is_known, run in known if is_known]
+    crop = ",".join(f"{run[0]}-{run[-1]}" for run in runs)
+    instead = f" (crop: {crop} leaves out what is none)" if crop else ""
+    raise InputError.of(
+        task.structure,
+        where,
+        f"amino acids, or modified ones with a known parent{instead}",
+        _named(polymer, unknown),
+    )
+
+
+def _named(polymer: Polymer, sites: list[gemmi.Residue]) -> str:
+    return ", ".join(f"{site.name} {polymer.number(site)}" for site in sites)
+
+
+def _check_backbones(task: Task, where: str, residues: list[TargetResidue]) -> None:
+    """The model sees backbones: a trace of CA atoms is not enough, a few gaps are."""
+    bare = [r for r in residues if not np.isfinite(r.xyz[: len(BACKBONE)]).all()]
+    if 2 * len(bare) > len(residues):
+        lost = [
+            atom
+            for i, atom in enumerate(BACKBONE)
+            if sum(not np.isfinite(r.xyz[i]).all() for r in bare) > len(bare) / 2
+        ]
+        raise InputError.of(
+            task.structure,
+            where,
+            "residues with backbones (N, CA, C, O)",
+            f"{len(bare)} of {len(residues)} without, most lack {', '.join(lost) or 'some'}",
+        )
+    if bare:
+        names = ", ".join(f"{r.name} {r.number}" for r in bare[:20])
+        more = f" and {len(bare) - 20} more" if len(bare) > 20 else ""
+        warn(f"{task.structure}: {where}: backbone atoms are not resolved in {names}{more}")
 
 
 def _check_pick(
@@ -112,12 +174,9 @@ def _if_authors(labels: str) -> str:
 
 def _parent_name(task: Task, where: str, site: gemmi.Residue, number: ResidueNumber) -> str:
     parent = parent_of(site.name)
-    label = f"{site.name} {number}"
-    if parent is None:
-        raise InputError.of(
-            task.structure, where, "amino acids, or modified ones with a known parent", label
-        )
-    if parent != site.name and site.name != "MSE":
+    assert parent
+    if parent != site.name and site.name != "MSE" and site.name not in PROTONATED:
+        label = f"{site.name} {number}"
         warn(f"{task.structure}: {where}: modified residue {label} is taken as {parent}")
     return parent
 

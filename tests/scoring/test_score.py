@@ -30,7 +30,8 @@ from pxtools.scoring.metrics import MEASURED, score
 from pxtools.scoring.ranking import CLUSTER_RMSD, best_first, ranked
 from pxtools.structure import backbone
 from pxtools.structure.complex import Complex, _residues, read_complex
-from pxtools.structure.reading import protein_chains, read_structure
+from pxtools.structure.parsing import read_structure
+from pxtools.structure.reading import protein_chains
 
 DSSP = json.loads((DATA / "dssp.json").read_text())
 Change = Callable[[np.ndarray, np.ndarray], None]

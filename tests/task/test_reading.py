@@ -320,5 +320,5 @@ def test_a_target_without_any_ca_is_refused(task_file: TaskFile, tmp_path: Path)
             for i in [i for i, atom in enumerate(residue) if atom.name == "CA"]:
                 del residue[i]
 
-    with pytest.raises(InputError, match="target: expected residues with a CA atom, found none"):
+    with pytest.raises(InputError, match="58 of 58 without, most lack CA"):
         read_target(structure_with(task_file, tmp_path, strip))
