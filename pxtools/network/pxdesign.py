@@ -290,7 +290,7 @@ class AtomInputs(NamedTuple, Generic[A]):
     windows: Windows
 
     @classmethod
-    def of(cls, features: Features, ref_pos: np.ndarray, config: Config) -> AtomInputs:
+    def of(cls, features: Features, ref_pos: np.ndarray, config: Config) -> AtomInputs[Any]:
         n_atoms, of_token = len(ref_pos), features.atom_to_token
         names = one_hot(features.ref_name_chars, 64).reshape(n_atoms, -1)
         identity = [np.ones((n_atoms, 1)), one_hot(features.ref_element, N_ELEMENTS), names]
@@ -633,6 +633,9 @@ class DiffusionModule(nn.Module):
         return x / (1 + ratio**2) + sigma / sqrt(1 + ratio**2) * update
 
 
+Step = tuple[Condition[Any], Callable[[mx.array, mx.array], mx.array]]  # a task's, compiled
+
+
 class PXDesignD(nn.Module):
     """The whole network: `condition` once per task, `denoise` at every step."""
 
@@ -641,9 +644,9 @@ class PXDesignD(nn.Module):
         self.config = config
         self.design_condition_embedder = ConditionEmbedder(config)
         self.diffusion_module = DiffusionModule(config)
-        self._compiled: tuple[Condition, Callable] | None = None  # on a GPU: the last task's step
+        self._compiled: Step | None = None  # on a GPU: the last task's
 
-    def condition(self, features: Features, ref_pos: np.ndarray) -> Condition:
+    def condition(self, features: Features, ref_pos: np.ndarray) -> Condition[Any]:
         """Everything that depends on the task alone; `ref_pos` (A, 3) are the reference
         conformers as the network shall see them (features.randomly_placed)."""
         mx.eval(self.parameters())
@@ -678,7 +681,7 @@ class PXDesignD(nn.Module):
             mx.eval(biases[-1])  # frees its pieces
         return biases, concatenate([part[1] for part in parts])
 
-    def denoise(self, x: mx.array, sigma: float, condition: Condition) -> mx.array:
+    def denoise(self, x: mx.array, sigma: float, condition: Condition[Any]) -> mx.array:
         """Denoised coordinates (S, A, 3) in Å of noisy ones `x` at noise level `sigma` > 0.
 
         On the CPU each sample has a core to itself; on a GPU as many go through the network
@@ -695,7 +698,7 @@ class PXDesignD(nn.Module):
         )
         return mx.array(np.concatenate(parts))
 
-    def _together(self, x: mx.array, sigma: mx.array, condition: Condition) -> mx.array:
+    def _together(self, x: mx.array, sigma: mx.array, condition: Condition[Any]) -> mx.array:
         """The step as one compiled graph; a task's condition is part of it."""
         if self._compiled is None or self._compiled[0] is not condition:
             module = self.diffusion_module
@@ -704,9 +707,9 @@ class PXDesignD(nn.Module):
                 return module(x, sigma, module.at_noise_level(sigma, condition), condition)
 
             self._compiled = (condition, mx.compile(step))
-        step = self._compiled[1]
+        compiled = self._compiled[1]
         n = self.samples_at_once(condition)
-        return mx.concatenate([step(x[i : i + n], sigma) for i in range(0, len(x), n)])
+        return mx.concatenate([compiled(x[i : i + n], sigma) for i in range(0, len(x), n)])
 
     def reduce_precision(self, dtype: mx.Dtype) -> None:
         """Do the products of the transformer blocks, nearly all there are, in `dtype`.
@@ -728,7 +731,7 @@ class PXDesignD(nn.Module):
                     part.set_dtype(mx.float32)
         mx.eval(self.parameters())
 
-    def samples_at_once(self, condition: Condition) -> int:
+    def samples_at_once(self, condition: Condition[Any]) -> int:
         config = self.config
         n_tokens = condition.single.shape[0]
         n_keys = condition.atoms.windows.count * config.n_keys

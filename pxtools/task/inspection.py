@@ -15,7 +15,7 @@ from pxtools.structure.atoms import chain_name
 from pxtools.structure.backbone import expected_radius
 from pxtools.structure.geometry import distances, exposed_area
 from pxtools.structure.reading import Polymer, author_number, heavy_atoms
-from pxtools.structure.residues import vdw_radius
+from pxtools.structure.residues import ResidueNumber, vdw_radius
 from pxtools.structure.target import TargetChain, TargetResidue
 from pxtools.task.design import Design, prepare
 from pxtools.task.target import pick_target, read_polymers
@@ -88,7 +88,9 @@ def _row(c: Check, i: int) -> tuple[str, ...]:
     )
 
 
-def _label(polymer: Polymer, sites: dict, residue: TargetResidue) -> str:
+def _label(
+    polymer: Polymer, sites: dict[ResidueNumber, gemmi.Residue], residue: TargetResidue
+) -> str:
     author = author_number(sites[residue.number])
     other = f" (author {author})" if author != residue.number else ""
     return f"{residue.name} {residue.number}{other}"
