@@ -88,7 +88,8 @@ def pixels(png: bytes) -> np.ndarray:
     out = np.zeros((height, width * channels), np.uint8)
     for y, line in enumerate(lines):
         out[y] = _unfiltered(line[0], line[1:], out[y - 1] if y else out[y] * 0, channels)
-    return out.reshape(height, width, channels)[..., :3]
+    rgb: np.ndarray = out.reshape(height, width, channels)[..., :3]
+    return rgb
 
 
 def _unfiltered(kind: int, line: np.ndarray, above: np.ndarray, channels: int) -> np.ndarray:

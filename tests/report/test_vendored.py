@@ -7,7 +7,7 @@ from importlib.resources import files
 VENDOR = files("pxtools.report").joinpath("vendor")
 
 
-def test_digests():
+def test_digests() -> None:
     record = json.loads(VENDOR.joinpath("vendored.json").read_text())
     recorded = {name: digest for library in record for name, digest in library["sha256"].items()}
     held = {
@@ -19,7 +19,7 @@ def test_digests():
     assert [library["licence"] for library in record] == ["BSD-3-Clause", "MIT"]
 
 
-def test_they_stand_in_a_script_element_as_they_are():
+def test_they_stand_in_a_script_element_as_they_are() -> None:
     for path in VENDOR.iterdir():
         if path.name.endswith(".js"):
             text = path.read_text("utf-8").lower()
