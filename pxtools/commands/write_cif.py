@@ -16,6 +16,7 @@ from pxtools.errors import InputError
 @arg("-o", "--dump-dir", help="folder with the results of px-sample")
 @arg("--seeds", help="with -i: only these seeds, such as 123,456")
 @arg("--no-align", help="leave designs in the sampler's frame, not on the input target")
+@arg("--print", dest="prints", help="print each design's path, for px-sequence or px-score")
 @arg("-q", "--quiet", help="no progress lines; warnings are still shown")
 def px_write_cif(
     *chunks: str,
@@ -23,6 +24,7 @@ def px_write_cif(
     dump_dir: str = "results",
     seeds: str | None = None,
     no_align: bool = False,
+    prints: bool = False,
     quiet: bool = False,
 ) -> None:
     """Write the designs of chunk files as mmCIF into predictions/, skipping those that exist.
@@ -36,7 +38,11 @@ def px_write_cif(
     else:
         otherwise = "give chunk files, pipe their paths in, or use -i TASK -o DIR"
         paths = map(Path, chunks) if chunks else cli.paths_from_stdin(otherwise)
-    write_cifs(paths, not no_align, quiet)
+    write_cifs(paths, not no_align, quiet, written=_print if prints else lambda path: None)
+
+
+def _print(path: Path) -> None:
+    print(path, flush=True)
 
 
 def _chunks_of(input_json_path: str, dump_dir: str, seeds: str | None) -> list[Path]:

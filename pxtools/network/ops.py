@@ -17,6 +17,8 @@ import mlx.nn as nn
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from pxtools.errors import InputError
+
 A = TypeVar("A", mx.array, np.ndarray)
 EPS = 1e-5
 SCORES_AT_ONCE = 1 << 18  # of attention, on a CPU: what stays in a core's cache
@@ -29,6 +31,18 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def choose_device(device: str | None, workers: int | None) -> None:
+    """Have MLX work on `device`, the CPU on `workers` samples at once. Raises InputError."""
+    if device == "gpu" and not mx.is_available(mx.Device(mx.gpu)):
+        raise InputError.of("--device", "device", "cpu (MLX has no GPU here)", device)
+    if device is not None:
+        mx.set_default_device(mx.Device(mx.cpu if device == "cpu" else mx.gpu))
+    if workers is not None:
+        if not 1 <= workers <= MAX_WORKERS:
+            raise InputError.of("--workers", "number", f"1 to {MAX_WORKERS}", workers)
+        set_workers(workers)
 
 
 def set_workers(n: int) -> None:

@@ -40,6 +40,7 @@ ATOM_PAIRS = (
     *("N-CA", "C-CA", "O-CA", "CB-CA", "C-N", "O-N", "CB-N", "C-CB", "O-CB", "C-O"),
 )
 RESIDUES_AT_ONCE = 16  # on a CPU: their edges stay in a core's cache
+ROWS_AT_ONCE = 256  # of all distances
 SEATS = 8  # rows of a product over sequences on a CPU, filled or not
 Array = Any  # of numpy or MLX
 
@@ -439,12 +440,16 @@ def nearest(backbone: Backbone) -> tuple[np.ndarray, np.ndarray]:
 
     Residues that are not whole count as far as the farthest one of the row.
     """
-    ca = backbone.xyz[:, ATOMS.index("CA")].astype(np.float64)
-    both = backbone.whole[:, None] & backbone.whole
-    apart = distances(ca[:, None], ca) * both
-    apart = np.where(both, apart, apart.max(1, keepdims=True))
-    near = np.argsort(apart, axis=1, kind="stable")[:, :N_NEIGHBOURS]
-    return near, np.take_along_axis(apart, near, 1)
+    ca, whole = backbone.xyz[:, ATOMS.index("CA")].astype(np.float64), backbone.whole
+    near, far = [], []
+    for start in range(0, len(ca), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        both = whole[rows, None] & whole
+        apart = distances(ca[rows, None], ca) * both
+        apart = np.where(both, apart, apart.max(1, keepdims=True))
+        near.append(np.argsort(apart, axis=1, kind="stable")[:, :N_NEIGHBOURS])
+        far.append(np.take_along_axis(apart, near[-1], 1))
+    return np.concatenate(near), np.concatenate(far)
 
 
 def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pxtools.console import Progress, already_complete, resuming, say, warn
-from pxtools.errors import InputError
 from pxtools.network import ops
 from pxtools.network.config import Help
 from pxtools.network.features import randomly_placed
@@ -62,7 +61,7 @@ def sample(request: SampleRequest, finished: Finished = lambda path: None) -> Sa
     Raises InputError, before anything is written, where the request cannot be met.
     """
     model = read_model(request.model)
-    choose_device(request.device, request.workers)
+    ops.choose_device(request.device, request.workers)
     _name_model(model, request.model)
     if request.dtype != "float32" and ops.on_cpu():
         warn(
@@ -216,20 +215,6 @@ def _job(opened: Opened, network: PXDesignD, length: int) -> Job:
         lambda x, sigma: network.denoise(x, sigma, condition),
         guide_of(opened.help, features.atoms, design.deposited),
     )
-
-
-def choose_device(device: str | None, workers: int | None) -> None:
-    """Have MLX work on `device`, the CPU on `workers` samples at once. Raises InputError."""
-    import mlx.core as mx
-
-    if device == "gpu" and not mx.is_available(mx.Device(mx.gpu)):
-        raise InputError.of("--device", "device", "cpu (MLX has no GPU here)", device)
-    if device is not None:
-        mx.set_default_device(mx.Device(mx.cpu if device == "cpu" else mx.gpu))
-    if workers is not None:
-        if not 1 <= workers <= ops.MAX_WORKERS:
-            raise InputError.of("--workers", "number", f"1 to {ops.MAX_WORKERS}", workers)
-        ops.set_workers(workers)
 
 
 def _name_model(model: ModelFile, asked: str | None) -> None:

@@ -60,6 +60,7 @@ class Polymer:
         # microheterogeneity and alternative residues: the conformer of the highest occupancy
         self.sites = [max(g, key=_occupancy) if len(g) > 1 else g[0] for g in groups]
         self.sequence = [gemmi.Entity.first_mon(name) for name in entity.full_sequence]
+        self.has_full_sequence = bool(self.sequence)  # else it is of the resolved residues
         positions = [site.label_seq for site in self.sites]
         known = [p for p in positions if p is not None]
         if len(known) < len(positions) or not known or max(known) > len(self.sequence):

@@ -33,6 +33,8 @@ PROTONATED = {
 CAPS = frozenset({"ACE", "FOR", "NH2", "NME", "NMA", "NHE"})
 _ONE_LETTER = dict(zip("ARNDCQEGHILKMFPSTWYV", AMINO_ACIDS, strict=True))
 
+_LETTER = {name: letter for letter, name in _ONE_LETTER.items()}
+
 
 @dataclass(frozen=True)
 class ResidueType:
@@ -69,6 +71,16 @@ def parent_of(name: str) -> str | None:
 def three_letters(letter: str) -> str | None:
     """K -> LYS; None for what is none of the 20."""
     return _ONE_LETTER.get(letter.upper())
+
+
+def letter_of(name: str) -> str:
+    """One-letter code of a residue, that of its parent if it is modified, X if there is none."""
+    return _LETTER.get(parent_of(name) or "", "X")
+
+
+def name_of(letter: str) -> str:
+    """Three-letter name of an amino acid, UNK for X."""
+    return _ONE_LETTER.get(letter, "UNK")
 
 
 def vdw_radius(element: str) -> float:

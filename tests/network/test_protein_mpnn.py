@@ -9,7 +9,6 @@ import hashlib
 import math
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
-from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -23,10 +22,12 @@ from pxtools.network.protein_mpnn import (
     ALPHABET,
     SEATS,
     UNKNOWN,
+    Array,
     Backbone,
     Draw,
     Graph,
     ProteinMPNN,
+    Seats,
     nearest,
     parameters,
 )
@@ -68,7 +69,7 @@ def network(device: str) -> ProteinMPNN:
 class Fixture:
     """A structure with everything that the published code made of it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str):
         self.values = d = load(f"mpnn/{name}.npz")
         self.whole = d["mask"] > 0
         designed = (d["designed"] > 0) & self.whole
@@ -85,7 +86,7 @@ class Fixture:
     def letters(
         self, network: ProteinMPNN, temperature: float = 0.0, omit: str = "X"
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Letters and log-probs of the designed residues, in their order, and what was wanted."""
+        """Letters and log-probs of the designed residues, in their order."""
         graph = network.encode([self.backbone])
         context = network.context(graph, self["S"], self.fixed)
         draw = Draw(3, 0, self.order, -np.log(self["sample_q"].astype(np.float64)))
@@ -104,13 +105,13 @@ def fixture(request: pytest.FixtureRequest) -> Fixture:
     return Fixture(request.param)
 
 
-def assert_close(ours: object, theirs: np.ndarray) -> None:
+def assert_close(ours: Array, theirs: np.ndarray) -> None:
     ours = np.array(ours)
     assert ours.shape == theirs.shape
     assert np.abs(ours - theirs).max() <= TOLERANCE * np.abs(theirs).max()
 
 
-def assert_edges(fixture: Fixture, ours: Any, key: str) -> None:
+def assert_edges(fixture: Fixture, ours: Array, key: str) -> None:
     """The edges of some residues, column by column, and the mean of all."""
     near = nearest(fixture.backbone)[0]
     for row, theirs in zip(fixture["rows"], fixture[f"{key}_rows"], strict=True):
@@ -255,7 +256,8 @@ def test_a_sequence_has_the_same_bits_in_any_company(network: ProteinMPNN, devic
     def sample(draws: list[Draw]) -> tuple[np.ndarray, np.ndarray]:
         graph = network.encode([fixture.backbone])
         context = network.context(graph, fixture["S"], fixture.fixed)
-        return network.sample(graph, context, draws, 0.1, without("X"))
+        letters, log_probs = network.sample(graph, context, draws, 0.1, without("X"))
+        return letters, log_probs
 
     companies = [draws, draws[3:4], draws[5:], draws[::-1], draws[1:4]]
     with ThreadPoolExecutor(2) as threads:
@@ -265,6 +267,15 @@ def test_a_sequence_has_the_same_bits_in_any_company(network: ProteinMPNN, devic
         numbers = [draw.number for draw in company]
         np.testing.assert_array_equal(ours, letters[numbers])
         np.testing.assert_array_equal(ours_log_probs, log_probs[numbers])
+
+
+def test_every_number_has_a_seat_of_its_own(network: ProteinMPNN, device: str) -> None:
+    draws = some_draws(Fixture("bpti"), SEATS)[::-1]
+    seats = Seats.of(draws, 58)
+    assert seats.taken.tolist() == (
+        list(range(SEATS)) if device == "gpu" else [7, 6, 5, 4, 3, 2, 1, 0]
+    )
+    assert len(Seats.of(draws[:1], 58).order) == (1 if device == "gpu" else SEATS)
 
 
 def test_a_turned_and_shifted_backbone_gets_the_same_log_probs(network: ProteinMPNN) -> None:

@@ -1,0 +1,99 @@
+"""px-sequence: amino acids for the binders of designs, by ProteinMPNN."""
+
+import sys
+from pathlib import Path
+
+from argh import arg
+
+from pxtools.commands import cli
+from pxtools.console import say, warn
+
+EXIT_HELD_BY_OTHERS = 75
+PREDICTORS = ("boltz", "protenix", "af3", "colabfold", "chai")
+
+
+@arg("paths", nargs="*", help="structure files, results folders; none: their paths from stdin")
+@arg("-n", "--num-seqs", type=int, help="sequences per design")
+@arg("-T", "--temperature", type=float, help="0.1 to 0.3 for sequences that differ")
+@arg("--weights", help="vanilla, soluble or a .safetensors file of px-convert-checkpoint")
+@arg("--omit", help='letters not to use, such as CM; "" for none')
+@arg("--bias", help='added to the logits of letters, such as "A:-0.5,K:0.3"')
+@arg("--fix", help='binder residues that keep the letters of the file, such as "C0:1-5,8"')
+@arg("--binder", help="the chain to design; default: the last one")
+@arg("--seed", type=int, help="of the draws")
+@arg("-o", "--out", help="folder for structures that lie in no run")
+@arg("--cif", help="write the designs with the letters in them; print these files' paths")
+@arg("--for", dest="predictor", choices=PREDICTORS, help="write its input files; print their paths")
+@arg("--device", choices=["cpu", "gpu"], help="default: the GPU where MLX has one")
+@arg("-w", "--workers", type=int, help="designs at once on the CPU; default: its cores")
+@arg("-q", "--quiet", help="no progress lines; warnings are still shown")
+def px_sequence(
+    *paths: str,
+    num_seqs: int = 1,
+    temperature: float = 0.0001,
+    weights: str = "vanilla",
+    omit: str = "C",
+    bias: str = "",
+    fix: str = "",
+    binder: str | None = None,
+    seed: int = 12345,
+    out: str = "sequences",
+    cif: bool = False,
+    predictor: str | None = None,
+    device: str | None = None,
+    workers: int | None = None,
+    quiet: bool = False,
+) -> None:
+    """Choose amino acids for designed binders (ProteinMPNN); the target keeps its own.
+
+    Rows go to sequences.csv in the run's folder, sequences.fasta beside it; the sequences go to
+    stdout as FASTA. Stop it at any time and go on with the same command.
+    """
+    from pxtools.sequences.folder import as_fasta
+    from pxtools.sequences.options import Options, read_bias, read_fix, read_omit
+    from pxtools.sequences.runs import Finished, SequenceRequest, sequence
+
+    otherwise = "give structure files or results folders, or pipe their paths in"
+    request = SequenceRequest(
+        paths=map(Path, paths) if paths else cli.paths_from_stdin(otherwise),
+        num_seqs=num_seqs,
+        options=Options(
+            temperature=temperature,
+            seed=seed,
+            omit=read_omit(omit),
+            bias=read_bias(bias),
+            fix=read_fix(fix),
+            binder=binder,
+        ),
+        weights=weights,
+        folder=Path(out),
+        cif=cif,
+        predictor=predictor,
+        device=device,
+        workers=workers,
+        quiet=quiet,
+    )
+
+    def show(done: Finished) -> None:
+        if cif:
+            print("".join(f"{path}\n" for path in done.cifs), end="", flush=True)
+        elif predictor is None:
+            print("".join(map(as_fasta, done.rows)), end="", flush=True)
+
+    sequenced = sequence(request, show)
+    for handover in sequenced.handovers:
+        print("".join(f"{path}\n" for path in handover.files), end="", flush=True)
+        say(f"✓ {handover.n_complexes} complexes for {predictor}; now type:")
+        say(f"  {handover.command}")
+        if handover.note:
+            warn(handover.note)
+    if sequenced.held_by_others:
+        sys.exit(EXIT_HELD_BY_OTHERS)
+
+
+def main() -> None:
+    cli.run(px_sequence)
+
+
+if __name__ == "__main__":
+    main()

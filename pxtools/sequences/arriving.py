@@ -1,0 +1,36 @@
+"""Take things as they come, and know when none is coming just now."""
+
+from collections.abc import Iterable, Iterator
+from queue import Empty, Queue
+from threading import Thread
+from typing import TypeVar
+
+T = TypeVar("T")
+LOOK_EVERY_SECONDS = 0.1
+_END = object()
+
+
+def as_they_come(items: Iterable[T]) -> Iterator[T | None]:
+    """The items, with a None whenever the next one keeps us waiting. Raises what `items` raises."""
+    queue: Queue[object] = Queue(maxsize=1000)
+
+    def fetch() -> None:
+        try:
+            for item in items:
+                queue.put(item)
+            queue.put(_END)
+        except BaseException as error:
+            queue.put(error)
+
+    Thread(target=fetch, daemon=True).start()
+    while True:
+        try:
+            item = queue.get(timeout=LOOK_EVERY_SECONDS)
+        except Empty:
+            yield None
+            continue
+        if item is _END:
+            return
+        if isinstance(item, BaseException):
+            raise item
+        yield item  # type: ignore[misc]
