@@ -13,11 +13,11 @@ import numpy as np
 from pxtools.errors import InputError
 from pxtools.network.protein_mpnn import ALPHABET, Backbone
 from pxtools.sequences.options import Span
+from pxtools.structure.parsing import parse_structure
 from pxtools.structure.reading import (
     Polymer,
     author_number,
     heavy_atoms,
-    parse_structure,
     protein_chains,
 )
 from pxtools.structure.residues import BACKBONE, letter_of

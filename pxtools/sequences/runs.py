@@ -29,7 +29,7 @@ from pxtools.sequences.handover import Complex, Handover, hand_over
 from pxtools.sequences.lettered_cif import lettered_cif, was_made_from
 from pxtools.sequences.making import Made, make
 from pxtools.sequences.options import MAX_SEQUENCES, Options
-from pxtools.structure.reading import structure_text
+from pxtools.structure.parsing import structure_text
 
 GPU_DESIGNS_AT_ONCE = 16
 SUFFIXES = (".gz", ".cif", ".mmcif", ".pdb", ".ent")
