@@ -70,16 +70,16 @@ def read_design(
 
     Raises InputError.
     """
-    structure = parse_structure(Path(source), text)
-    chains = {n: p for n, p in protein_chains(Path(source), structure).items() if p.is_protein}
+    file = parse_structure(Path(source), text)
+    chains = {n: p for n, p in protein_chains(Path(source), file).items() if p.is_protein}
     last = binder or list(chains)[-1]
     if last not in chains:
         raise InputError.of(source, "--binder", f"a protein chain ({', '.join(chains)})", last)
     target = {n: polymer for n, polymer in chains.items() if n != last}
     kept = _fixed(source, last, chains[last], fix)
-    residues = [r for i, p in enumerate(target.values()) for r in _whole(p, i, structure)]
+    residues = [r for i, p in enumerate(target.values()) for r in _whole(p, i, file.by_label)]
     whole = len(residues)
-    residues += _whole(chains[last], len(target), structure, kept)
+    residues += _whole(chains[last], len(target), file.by_label, kept)
     sites = chains[last].sites
     if len(residues) - whole < len(sites):
         missing = next(site for site in sites if _backbone(site) is None)
@@ -105,7 +105,7 @@ def read_design(
     )
     full = {n: "".join(map(letter_of, polymer.sequence)) for n, polymer in target.items()}
     left_out = sum(len(polymer.sites) for polymer in target.values()) - whole
-    return Design(name, structure, backbone, chains[last], full, left_out)
+    return Design(name, file.structure, backbone, chains[last], full, left_out)
 
 
 def _fixed(source: str, chain: str, polymer: Polymer, fix: Sequence[Span]) -> set[int]:
@@ -126,10 +126,10 @@ def _fixed(source: str, chain: str, polymer: Polymer, fix: Sequence[Span]) -> se
 
 
 def _whole(
-    polymer: Polymer, chain: int, structure: gemmi.Structure, kept: set[int] | None = None
+    polymer: Polymer, chain: int, by_label: bool, kept: set[int] | None = None
 ) -> list[_Residue]:
     """The residues with a whole backbone; `kept` are not designed, None: none is."""
-    is_numbered = structure.input_format == gemmi.CoorFormat.Mmcif or polymer.has_full_sequence
+    is_numbered = by_label or polymer.has_full_sequence
     residues, number = [], 0
     before: tuple[int, int] | None = None
     for i, (site, label) in enumerate(zip(polymer.sites, polymer.label_seq, strict=True)):

@@ -337,4 +337,4 @@ def test_just_reads_settings_before_and_after_the_recipe(tmp_path: Path) -> None
         env=environment(),
         cwd=tmp_path,
     )
-    assert wrong.returncode == 2 and "expected key=value words" in wrong.stderr
+    assert wrong.returncode == 2 and "expected settings such as preset=extended" in wrong.stderr
