@@ -152,6 +152,10 @@ WATER = [
     + "O"
     for i in range(1, 30)
 ]
+IONS = [
+    *(line.replace("HETATM", "ATOM  ").replace("HOH", "SOL") for line in WATER),
+    *(line.replace("HETATM", "ATOM  ").replace("O   HOH", "NA  NA+")[:76] for line in WATER),
+]
 PDB = [
     Variant("as it comes", text(HIV), 99),
     Variant("no TER at all", text(A), 99),
@@ -169,13 +173,15 @@ PDB = [
     Variant(
         "two chains of one letter, TER between",
         text([*A, "TER", *put(B, 21, "A"), "TER"]),
-        refused="residue 1 twice: give each chain a letter of its own",
+        refused="residue 1 in two places: give each chain a letter of its own",
     ),
-    Variant("two chains of one letter", text([*A, *put(B, 21, "A")]), refused="1 twice"),
+    Variant(
+        "two chains of one letter", text([*A, *put(B, 21, "A")]), refused="residue 1 in two places"
+    ),
     Variant(
         "a peptide of the same letter",
         text([*A, "TER", *put(renamed(chain("B", 1, 9), {"PRO": "SER"}), 21, "A"), "TER"]),
-        refused="twice",
+        refused="in two places",
     ),
     Variant(
         "a letter for each of two chains", text([*A, "TER", *B, "TER"]), 198, chains=("A", "B")
@@ -277,6 +283,13 @@ PDB = [
     Variant("remarks in Latin-1", "REMARK   1 Müller\n".encode("latin-1") + text(A), 99),
     Variant("blank lines first", b"\n\n" + text(A), 99),
     Variant("water in the same chain, no TER", text([*A, *WATER]), 99),
+    Variant("ions and waters of simulations", text([*A, *IONS]), 99),
+    Variant(
+        "CHARMM segments in place of letters",
+        text([*put(put(A, 21, " "), 72, "PROA"), *put(put(B, 21, " "), 72, "PROB")]),
+        99,
+        chains=("PROA",),
+    ),
     Variant(
         "hex serial numbers",
         text([f"{a[:6]}{i + 99990:05x}{a[11:]}" for i, a in enumerate(A)]),
@@ -306,7 +319,10 @@ CIF = [
     Variant("CIF, label ids unknown", cif(unknown_labels), 58),
     Variant("CIF, no author ids", without("auth_asym_id", "auth_seq_id"), 58),
     Variant(
-        "CIF, no altlocs and elements", without("label_alt_id", "type_symbol"), refused="twice"
+        "CIF, no altlocs and elements",
+        without("label_alt_id", "type_symbol"),
+        58,
+        said="no conformer letters, of which the one of higher occupancy is taken: GLU 7, MET 52",
     ),
     Variant("CIF, atoms only, author ids copied", atoms_only(copied), 58),
     Variant("CIF, by gemmi from a PDB file", by_gemmi(A), 99),

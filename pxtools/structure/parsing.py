@@ -11,7 +11,7 @@ import gemmi
 
 from pxtools.console import warn
 from pxtools.errors import InputError, shown
-from pxtools.structure.residues import AMINO_ACIDS, PROTONATED, parent_of, residue_types
+from pxtools.structure.residues import AMINO_ACIDS, PROTONATED, RESTYPE, parent_of, residue_types
 
 MAX_STRUCTURE_BYTES = 1_000_000_000  # decompressed; the largest PDB entries are near 300 MB
 PIECE = 1 << 20  # bytes
@@ -26,9 +26,11 @@ NEEDED = {
     "label_alt_id": None,
     "type_symbol": None,
 }
+OTHER_NAMES = {**PROTONATED, **dict.fromkeys(("SOL", "TIP", "TP3", "T3P", "SPC", "OPC"), "HOH")}
 FORCE_FIELD_ATOMS = {"CD": "CD1", "OT1": "O", "OT2": "OXT", "O1": "O", "O2": "OXT"}
 PDB_RECORDS = re.compile(rb"(?:ATOM[ \d]|HETATM|TER(?:\s|\d|$)|SEQRES|MODRES)", re.IGNORECASE)
 FOUR_LETTERS = {
+    **dict.fromkeys((b"TIP3", b"TIP4", b"TIP5", b"SPCE"), b"HOH"),
     **{name.encode(): parent.encode() for name, parent in PROTONATED.items() if len(name) == 4},
     **{f"{end}{name}".encode(): name.encode() for end in "NC" for name in AMINO_ACIDS},
 }
@@ -124,15 +126,28 @@ def _pdb(source: Path, text: bytes) -> gemmi.Structure:
     structure = gemmi.read_pdb_string(_first_model(text))
     if not len(structure):
         return structure
+    _name_blank_chains(structure[0])
     for chain in structure[0]:
         _use_standard_names(chain)
         if goes_on := _polymer_after_ter(chain):
             warn(f"{source}: chain {chain.name} goes on after a TER, with residue {goes_on}")
-        if not chain.name.strip():
-            chain.name = NO_LETTER
     structure.setup_entities()
     structure.assign_label_seq_id()
     return structure
+
+
+def _name_blank_chains(model: gemmi.Model) -> None:
+    """Chains without a letter are called as their segments, where there are several, else _."""
+    blank = [chain.clone() for chain in model if not chain.name.strip()]
+    for name in {chain.name for chain in blank}:
+        model.remove_chain(name)
+    residues = [residue for chain in blank for residue in chain]
+    segments = list(dict.fromkeys(residue.segment for residue in residues))
+    for segment in segments:
+        name = segment.strip() if len(segments) > 1 else ""
+        part = gemmi.Chain(name or NO_LETTER)
+        part.append_residues([r for r in residues if r.segment == segment])
+        model.add_chain(part)
 
 
 def _first_model(text: bytes) -> bytes:
@@ -163,11 +178,13 @@ def _three_letters(lines: list[bytes]) -> list[bytes]:
     In a file whose chains have names of two letters other residues have one there too.
     """
     long = [i for i, line in enumerate(lines) if line[20:21] != b" " and line[0] in b"AHah"]
-    if any(lines[i][17:21] not in FOUR_LETTERS for i in long):
+    if any(
+        lines[i][17:20].decode() in RESTYPE and lines[i][17:21] not in FOUR_LETTERS for i in long
+    ):
         return lines
     for i in long:
         line = lines[i]
-        lines[i] = line[:17] + FOUR_LETTERS[line[17:21]] + b" " + line[21:]
+        lines[i] = line[:17] + FOUR_LETTERS.get(line[17:21], line[17:20]) + b" " + line[21:]
     return lines
 
 
@@ -264,7 +281,9 @@ def _use_standard_names(chain: gemmi.Chain) -> None:
     """Rename residues of other protonation states, and atoms as force fields call them."""
     known = residue_types()
     for residue in chain:
-        residue.name = PROTONATED.get(residue.name, residue.name)
+        residue.name = OTHER_NAMES.get(residue.name, residue.name)
+        if residue.is_water():
+            residue.entity_type = gemmi.EntityType.Water
         names = {atom.name for atom in residue}
         own = known[residue.name].atoms if residue.name in known else ()
         for name in names & FORCE_FIELD_ATOMS.keys():

@@ -8,8 +8,9 @@ import gemmi
 
 from pxtools.errors import InputError
 from pxtools.structure.parsing import StructureFile
-from pxtools.structure.residues import ResidueNumber
+from pxtools.structure.residues import ResidueNumber, parent_of
 
+CONFORMER_REACH = 5.0  # Å between two CA atoms of a residue at most
 PEPTIDES = (gemmi.PolymerType.PeptideL, gemmi.PolymerType.PeptideD)
 
 
@@ -22,7 +23,7 @@ def protein_chains(path: Path, file: StructureFile) -> dict[str, "Polymer"]:
             if entity is None or entity.entity_type != gemmi.EntityType.Polymer:
                 continue
             name = span.subchain_id() if file.by_label else chain.name
-            residues = [r for r in span if r.entity_type == gemmi.EntityType.Polymer]
+            residues = [r for r in span if _may_be_linked(r)]
             if name in polymers:  # a chain given in several pieces
                 residues = polymers[name].residues + residues
             polymers[name] = Polymer(entity, residues, file.by_label, chain.name)
@@ -34,10 +35,16 @@ def protein_chains(path: Path, file: StructureFile) -> dict[str, "Polymer"]:
             raise InputError.of(
                 path,
                 f"chain {name}",
-                "one chain of that letter, with letters for alternative conformers",
-                f"residue {twice} twice: give each chain a letter of its own",
+                "one chain of that letter",
+                f"residue {twice} in two places: give each chain a letter of its own",
             )
     return polymers
+
+
+def _may_be_linked(residue: gemmi.Residue) -> bool:
+    """Whether a residue is no water or ion; programs give them the chain of the protein."""
+    is_ion = len(residue) == 1 and parent_of(residue.name) is None
+    return residue.entity_type == gemmi.EntityType.Polymer and not residue.is_water() and not is_ion
 
 
 class Polymer:
@@ -69,12 +76,16 @@ class Polymer:
         self.label_seq: list[int] = [p for p in positions if p is not None]
 
     def given_twice(self) -> ResidueNumber | None:
-        """A residue with two places: two chains with one letter, not alternative conformers."""
+        """A residue that is in two places: two chains have one letter."""
         seen: set[ResidueNumber] = set()
         for group in self._groups:
             number = self.number(group[0])
-            places = [(a.name, a.altloc) for r in group for a in r if not a.is_hydrogen()]
-            if number in seen or len(set(places)) < len(places):
+            places: dict[str, list[gemmi.Position]] = {}
+            for atom in (a for residue in group for a in residue if a.name == "CA"):
+                places.setdefault(atom.altloc, []).append(atom.pos)
+            if number in seen or any(
+                p[0].dist(q) > CONFORMER_REACH for p in places.values() for q in p
+            ):
                 return number
             seen.add(number)
         return None
@@ -112,15 +123,26 @@ def heavy_atoms(site: gemmi.Residue) -> list[gemmi.Atom]:
 
 
 def best_conformer(site: gemmi.Residue) -> list[gemmi.Atom]:
-    """Atoms without a conformer label and those of the label with the highest occupancy."""
+    """Atoms without a conformer label and those of the label with the highest occupancy.
+
+    Of atoms that are there twice without labels, the one of higher occupancy, the first of equals.
+    """
     totals: dict[str, float] = {}
     for atom in site:
         if atom.altloc != "\0":
             totals[atom.altloc] = totals.get(atom.altloc, 0.0) + atom.occ
-    if not totals:
+    if not totals and not atoms_twice(site):
         return list(site)
-    best = max(totals, key=lambda label: totals[label])  # the first of equals
+    best = max(totals, key=lambda label: totals[label], default="\0")  # the first of equals
     chosen = [atom for atom in site if atom.altloc in ("\0", best)]
+    if atoms_twice(site):
+        chosen.sort(key=lambda atom: -atom.occ)  # equals keep their order
+        chosen = list({atom.name: atom for atom in reversed(chosen)}.values())
     names = {atom.name for atom in chosen}
     # an atom modelled in another conformer only is still a resolved atom
     return chosen + [atom for atom in reversed(list(site)) if atom.name not in names]
+
+
+def atoms_twice(site: gemmi.Residue) -> bool:
+    """Whether an atom has two places without conformer labels that tell them apart."""
+    return len({(atom.name, atom.altloc) for atom in site}) < len(site)

@@ -8,7 +8,7 @@ import numpy as np
 from pxtools.console import warn
 from pxtools.errors import InputError
 from pxtools.structure.parsing import NO_LETTER, read_structure
-from pxtools.structure.reading import Polymer, heavy_atoms, protein_chains
+from pxtools.structure.reading import Polymer, atoms_twice, heavy_atoms, protein_chains
 from pxtools.structure.residues import (
     BACKBONE,
     CAPS,
@@ -53,6 +53,11 @@ def _pick(task: Task, pick: ChainPick, polymers: dict[str, Polymer]) -> TargetCh
         warn(f"{task.structure}: {where}: {_named(polymer, caps)}: capping groups are left out")
     inside = [(site, seq) for site, seq in inside if site.name not in CAPS]
     _refuse_unknown(task, where, polymer, [site for site, _ in inside])
+    if twice := [site for site, _ in inside if atoms_twice(site)]:
+        warn(
+            f"{task.structure}: {where}: atoms with two places and no conformer letters, of which "
+            f"the one of higher occupancy is taken: {_named(polymer, twice[:20])}"
+        )
     hotspots = set(pick.hotspots)
     residues = []
     for site, seq in inside:
