@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from argh import arg
 
@@ -16,6 +17,13 @@ from pxtools.errors import InputError
 @arg("-o", "--dump-dir", help="folder with the results of px-sample")
 @arg("--seeds", help="with -i: only these seeds, such as 123,456")
 @arg("--no-align", help="leave designs in the sampler's frame, not on the input target")
+@arg(
+    "--residue",
+    choices=["GLY", "xpb"],
+    help="what the binder is made of: GLY (default), or xpb as in the published pipeline's files",
+)
+@arg("--pdb", help="PDB files too, in pdb/ beside predictions/; chains of one letter")
+@arg("--binder-first", help="with --pdb: the binder is the first chain, not the last")
 @arg("--print", dest="prints", help="print each design's path, for px-sequence or px-score")
 @arg("-q", "--quiet", help="no progress lines; warnings are still shown")
 def px_write_cif(
@@ -24,6 +32,9 @@ def px_write_cif(
     dump_dir: str = "results",
     seeds: str | None = None,
     no_align: bool = False,
+    residue: Literal["GLY", "xpb"] | None = None,
+    pdb: bool = False,
+    binder_first: bool = False,
     prints: bool = False,
     quiet: bool = False,
 ) -> None:
@@ -31,14 +42,18 @@ def px_write_cif(
 
     SUCCESS_FILE is written once all samples of a run have their file.
     """
-    from pxtools.runs.writing import write_cifs
+    from pxtools.runs.writing import Form, write_cifs
+
+    if binder_first and not pdb:
+        raise InputError("--binder-first is for PDB files: give --pdb too")
 
     if input_json_path and not chunks:
         paths: Iterator[Path] = iter(_chunks_of(input_json_path, dump_dir, seeds))
     else:
         otherwise = "give chunk files, pipe their paths in, or use -i TASK -o DIR"
         paths = map(Path, chunks) if chunks else cli.paths_from_stdin(otherwise)
-    write_cifs(paths, not no_align, quiet, written=_print if prints else lambda path: None)
+    form = Form(not no_align, residue, pdb, binder_first)
+    write_cifs(paths, form, quiet, written=_print if prints else lambda path: None)
 
 
 def _print(path: Path) -> None:

@@ -1,9 +1,10 @@
-"""mmCIF files of designs: the target chains in place, the binder (as GLY) last."""
+"""mmCIF files of designs: the target chains in place, the binder (as GLY or xpb) last."""
 
 import hashlib
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import gemmi
 import numpy as np
@@ -17,21 +18,35 @@ from pxtools.structure.geometry import superposition
 SEAL = b"# px-tools sha256 "
 
 
-def cif_writer(chunk: Chunk, align: bool) -> Callable[[int], tuple[bytes, float]]:
+def cif_writer(
+    chunk: Chunk, align: bool, residue: str = "GLY"
+) -> Callable[[int], tuple[bytes, float]]:
     """A function from the i-th design of a chunk to its file and its target CA RMSD in Å.
 
     The text is made once, with gemmi; only coordinates differ between designs. With `align`
     each design is laid on the target as deposited (CA atoms), else it stays where it was sampled.
+    `residue` is what the binder is written as.
     """
-    atoms = chunk.atoms
-    binder, ca = atoms.binder, atoms.placed_ca
-    deposited = chunk.target
-    table = atoms if deposited is None else joined(deposited, atoms, binder)
-    template = _template(table, chunk.sequences, chunk.record.task.name)
+    place = placement(chunk, align)
+    chains = chains_of(written_atoms(chunk), chunk.sequences, residue)
+    template = _template(written_atoms(chunk), chains, chunk.record.task.name)
     template += f"_pxtools_design.hotspots        {hotspot_names(chunk.record)}\n"
     template += "_pxtools_design.sample          %d\n_pxtools_design.target_ca_rmsd  %.3f\n#\n"
 
     def write(i: int) -> tuple[bytes, float]:
+        xyz, rmsd = place(i)
+        text = (template % (*xyz.ravel().tolist(), chunk.samples[i], rmsd)).encode()
+        return text + SEAL + hashlib.sha256(text).hexdigest().encode() + b"\n", rmsd
+
+    return write
+
+
+def placement(chunk: Chunk, align: bool) -> Callable[[int], tuple[np.ndarray, float]]:
+    """A function from the i-th design to its written atoms (atoms, 3) and target CA RMSD in Å."""
+    atoms, deposited = chunk.atoms, chunk.target
+    binder, ca = atoms.binder, atoms.placed_ca
+
+    def place(i: int) -> tuple[np.ndarray, float]:
         xyz = chunk.xyz[i].astype(np.float64)
         rotation, translation, rmsd = superposition(xyz[ca], atoms.xyz[ca])
         if align:
@@ -40,10 +55,16 @@ def cif_writer(chunk: Chunk, align: bool) -> Callable[[int], tuple[bytes, float]
             whole = deposited.xyz.astype(np.float64)
             whole = whole if align else (whole - translation) @ rotation
             xyz = np.concatenate([whole, xyz[binder]])
-        text = (template % (*xyz.ravel().tolist(), chunk.samples[i], rmsd)).encode()
-        return text + SEAL + hashlib.sha256(text).hexdigest().encode() + b"\n", rmsd
+        return xyz, rmsd
 
-    return write
+    return place
+
+
+def written_atoms(chunk: Chunk) -> Atoms:
+    """The atoms of a design's file: the whole target where the model sees its backbone only."""
+    if chunk.target is None:
+        return chunk.atoms
+    return joined(chunk.target, chunk.atoms, chunk.atoms.binder)
 
 
 def joined(target: Atoms, atoms: Atoms, binder: np.ndarray) -> Atoms:
@@ -55,7 +76,8 @@ def joined(target: Atoms, atoms: Atoms, binder: np.ndarray) -> Atoms:
 
 def target_cif(target: Atoms, sequences: list[list[str]], name: str) -> bytes:
     """The mmCIF text of a target as deposited, without a binder."""
-    return (_template(target, sequences, name) % tuple(target.xyz.ravel().tolist())).encode()
+    template = _template(target, chains_of(target, sequences), name)
+    return (template % tuple(target.xyz.ravel().tolist())).encode()
 
 
 def hotspot_names(record: RunRecord) -> str:
@@ -91,28 +113,53 @@ def read_back(path: Path) -> None:
         raise DamagedError(f"{count} atoms are read from {lines} lines")
 
 
-def _template(atoms: Atoms, sequences: list[list[str]], name: str) -> str:
-    """The file's text with %.3f for each coordinate."""
+class ChainRows(NamedTuple):
+    """A chain of a file to write: its rows in the table of atoms, and its full sequence."""
+
+    name: str
+    rows: list[int]
+    sequence: list[str]
+    residue: str | None  # in place of the atoms' own
+
+
+def chains_of(atoms: Atoms, sequences: list[list[str]], residue: str = "GLY") -> list[ChainRows]:
+    """The target's chains, those with a sequence, then the binder's, made of `residue`."""
+    groups = [list(g) for _, g in groupby(range(len(atoms)), key=lambda i: atoms.chain[i])]
+    names = [str(atoms.chain[rows[0]]) for rows in groups]
+    target = [
+        ChainRows(name, rows, sequence, None)
+        for name, rows, sequence in zip(names, groups, sequences, strict=False)
+    ]
+    binder = [
+        ChainRows(name, rows, [residue] * len(_by_residue(atoms, rows)), residue)
+        for name, rows in zip(names, groups, strict=True)
+    ]
+    return target + binder[len(target) :]
+
+
+def gemmi_structure(atoms: Atoms, chains: list[ChainRows], name: str) -> gemmi.Structure:
+    """The chains in this order, all atoms at the origin."""
     structure = gemmi.Structure()
     structure.name = name
     model = gemmi.Model(1)
-    chains = [list(g) for _, g in groupby(range(len(atoms)), key=lambda i: atoms.chain[i])]
-    for number, rows in enumerate(chains):
-        letter = str(atoms.chain[rows[0]])
-        is_binder = number == len(sequences)
-        chain = gemmi.Chain(letter)
-        for residue_rows in _by_residue(atoms, rows):
-            chain.add_residue(_residue(atoms, residue_rows, letter, str(number + 1)))
+    for number, part in enumerate(chains, 1):
+        chain = gemmi.Chain(part.name)
+        for rows in _by_residue(atoms, part.rows):
+            chain.add_residue(_residue(atoms, rows, part, str(number)))
         model.add_chain(chain)
-        entity = gemmi.Entity(str(number + 1))
+        entity = gemmi.Entity(str(number))
         entity.entity_type = gemmi.EntityType.Polymer
         entity.polymer_type = gemmi.PolymerType.PeptideL
-        entity.subchains = [letter]
-        entity.full_sequence = (
-            ["GLY"] * len(_by_residue(atoms, rows)) if is_binder else sequences[number]
-        )
+        entity.subchains = [part.name]
+        entity.full_sequence = part.sequence
         structure.entities.append(entity)
     structure.add_model(model)
+    return structure
+
+
+def _template(atoms: Atoms, chains: list[ChainRows], name: str) -> str:
+    """The file's text with %.3f for each coordinate."""
+    structure = gemmi_structure(atoms, chains, name)
     groups = gemmi.MmcifOutputGroups(False)
     groups.block_name = groups.entry = groups.entity = groups.entity_poly = True
     groups.entity_poly_seq = groups.struct_asym = groups.chem_comp = groups.atoms = True
@@ -131,13 +178,13 @@ def _by_residue(atoms: Atoms, rows: list[int]) -> list[list[int]]:
     return [list(g) for _, g in groupby(rows, key=lambda i: atoms.label_seq[i])]
 
 
-def _residue(atoms: Atoms, rows: list[int], chain: str, entity: str) -> gemmi.Residue:
+def _residue(atoms: Atoms, rows: list[int], chain: ChainRows, entity: str) -> gemmi.Residue:
     first = rows[0]
     residue = gemmi.Residue()
-    residue.name = str(atoms.residue[first])
+    residue.name = chain.residue or str(atoms.residue[first])
     residue.seqid = gemmi.SeqId(int(atoms.number[first]), str(atoms.insertion[first]) or " ")
     residue.label_seq = int(atoms.label_seq[first])
-    residue.subchain = chain
+    residue.subchain = chain.name
     residue.entity_id = entity
     residue.entity_type = gemmi.EntityType.Polymer
     residue.het_flag = "A"

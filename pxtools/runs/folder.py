@@ -54,6 +54,13 @@ class RunDir:
     def cif(self, sample: int) -> Path:
         return self.predictions / f"{self.name}_sample_{sample}.cif"
 
+    @property
+    def pdbs(self) -> Path:
+        return self.path / "pdb"
+
+    def pdb(self, sample: int) -> Path:
+        return self.pdbs / f"{self.name}_sample_{sample}.pdb"
+
     def chunk(self, samples: list[int]) -> Path:
         return self.chunks / f"samples_{spans(samples)}.msgpack"
 

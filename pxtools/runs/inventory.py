@@ -98,14 +98,22 @@ def _refuse_other(run: RunDir, known: RunRecord, record: RunRecord) -> None:
 def refuse_links(run: RunDir) -> None:
     """Nothing of a run may be a link: writing through one could leave the results folder."""
     above = (run.path.parent, run.path.parent.parent)
-    for path in (*above, run.path, run.chunks, run.predictions, run.run_json, run.success):
+    for path in (
+        *above,
+        run.path,
+        run.chunks,
+        run.predictions,
+        run.pdbs,
+        run.run_json,
+        run.success,
+    ):
         if path.is_symlink():
             raise InputError(f"{path}: expected a plain file or folder, found a link")
 
 
 def _sweep(run: RunDir) -> None:
     """Remove what processes killed in the middle of a write have left."""
-    for folder in (run.path, run.chunks, run.predictions):
+    for folder in (run.path, run.chunks, run.predictions, run.pdbs):
         for path in folder.glob(".*.tmp"):
             if not path.is_symlink() and time.time() - path.lstat().st_mtime > STALE_SECONDS:
                 path.unlink(missing_ok=True)

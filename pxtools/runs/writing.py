@@ -4,18 +4,33 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from pxtools.console import LINE_EVERY_FILES, saved, saving, say, warn
 from pxtools.errors import DamagedError, InputError
 from pxtools.interrupt import uninterrupted
 from pxtools.runs.chunk import Chunk
 from pxtools.runs.design_cif import cif_writer, read_back
+from pxtools.runs.design_pdb import pdb_letters, pdb_writer
 from pxtools.runs.files import flush_folder, set_aside, write_atomically
 from pxtools.runs.folder import RunDir
 from pxtools.runs.inventory import damaged_cifs, own_chunk, refuse_links
 from pxtools.runs.record import RunJson
 
 RMSD_LIMIT = 3.0  # Å; above it the model has not folded the target it was given
+
+
+@dataclass(frozen=True)
+class Form:
+    """How designs are written: `residue` is the binder's, None keeps files that are there."""
+
+    align: bool = True  # on the target as deposited
+    residue: Literal["GLY", "xpb"] | None = None
+    pdb: bool = False  # as PDB files too
+    binder_first: bool = False  # in PDB files
+
+
+DEFAULT_FORM = Form()
 
 
 @dataclass(frozen=True)
@@ -30,7 +45,7 @@ class Written:
 
 def write_cifs(
     chunks: Iterable[Path],
-    align: bool = True,
+    form: Form = DEFAULT_FORM,
     quiet: bool = False,
     written: Callable[[Path], None] = lambda path: None,
 ) -> list[Written]:
@@ -43,7 +58,7 @@ def write_cifs(
     for path in chunks:
         run = run_of(path)
         if run.path not in writers:
-            writers[run.path] = Writer(run, align, quiet, written)
+            writers[run.path] = Writer(run, form, quiet, written)
         writers[run.path].write_chunk(path)
     return [writer.finish() for writer in writers.values()]
 
@@ -66,11 +81,13 @@ class Writer:
     """The CIF files of one run; counts what is new and what was there."""
 
     run: RunDir
-    align: bool
+    form: Form
     quiet: bool
     written: Callable[[Path], None]
     asked: RunJson = field(init=False)
     new: int = 0
+    new_pdbs: int = 0
+    pdbs: int = 0
     skipped: int = 0
     misfolded: int = 0
     seen: set[int] = field(default_factory=set)
@@ -104,16 +121,22 @@ class Writer:
 
     def _write(self, chunk: Chunk) -> None:
         write = None
+        residue = self.form.residue or "GLY"
+        write_pdb = None
+        if self.form.pdb:
+            write_pdb = pdb_writer(chunk, self.form.align, residue, self.form.binder_first)
         for i, sample in enumerate(chunk.samples):
             if sample in self.seen:
                 continue
             self.seen.add(sample)
+            if write_pdb:
+                self._write_pdb(sample, write_pdb(i))
             cif = self.run.cif(sample)
-            if (cif.exists() or cif.is_symlink()) and not self._set_aside_if_damaged({sample}):
+            if self._is_there(sample):
                 self.skipped += 1
                 self.written(cif)
                 continue
-            write = write or cif_writer(chunk, self.align)
+            write = write or cif_writer(chunk, self.form.align, residue)
             text, rmsd = write(i)
             self.misfolded += rmsd > RMSD_LIMIT
             with uninterrupted():
@@ -125,6 +148,24 @@ class Writer:
                 self._say_saving()
         if write:
             flush_folder(self.run.predictions)
+
+    def _is_there(self, sample: int) -> bool:
+        """Whether the sample has a whole file, with the residue asked for."""
+        cif = self.run.cif(sample)
+        if not (cif.exists() or cif.is_symlink()) or self._set_aside_if_damaged({sample}):
+            return False
+        asked = self.form.residue
+        return asked is None or (b" xpb " in cif.read_bytes()) == (asked == "xpb")
+
+    def _write_pdb(self, sample: int, text: bytes) -> None:
+        path = self.run.pdb(sample)
+        self.pdbs += 1
+        if path.is_file() and not path.is_symlink() and path.read_bytes() == text:
+            return
+        with uninterrupted():
+            path.parent.mkdir(exist_ok=True)
+            write_atomically(path, text, sync_folder=False)
+            self.new_pdbs += 1
 
     def _say_saving(self) -> None:
         if not self.quiet and self.said != self.new:
@@ -139,6 +180,8 @@ class Writer:
         self.skipped = len(kept) - len(kept.intersection(self.seen)) + self.skipped
         if self.new:
             self._say_saving()
+        if self.form.pdb:
+            self._say_pdbs(len(kept))
         if self.misfolded:
             warn(
                 f"{self.misfolded} of {self.new} new designs do not reproduce the target "
@@ -162,6 +205,19 @@ class Writer:
                 say(f"✓ Saved {self.new} new samples, skipped {self.skipped} existing samples")
             say(f"⚠ {missing} of {self.total} samples of {self.run.name} are still missing")
         return Written(self.run, self.new, self.skipped, missing)
+
+    def _say_pdbs(self, designs: int) -> None:
+        *target, binder = pdb_letters(self.asked.record.task.chains)
+        if not self.quiet and self.pdbs:
+            say(
+                f"✓ Saved {self.new_pdbs} new PDB files of {self.pdbs} in {self.run.pdbs} "
+                f"(target {', '.join(target)}; binder {binder})"
+            )
+        if self.pdbs < designs:
+            warn(
+                f"{designs - self.pdbs} of {designs} designs of {self.run.name} have no chunk "
+                "among those given: no PDB file of them"
+            )
 
     def _set_aside_if_damaged(self, samples: set[int]) -> set[int]:
         damaged = damaged_cifs(self.run, samples)

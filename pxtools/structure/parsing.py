@@ -26,7 +26,12 @@ NEEDED = {
     "label_alt_id": None,
     "type_symbol": None,
 }
-OTHER_NAMES = {**PROTONATED, **dict.fromkeys(("SOL", "TIP", "TP3", "T3P", "SPC", "OPC"), "HOH")}
+OTHER_NAMES = {
+    **PROTONATED,
+    "xpb": "GLY",
+    "XPB": "GLY",
+    **dict.fromkeys(("SOL", "TIP", "TP3", "T3P", "SPC", "OPC"), "HOH"),
+}
 FORCE_FIELD_ATOMS = {"CD": "CD1", "OT1": "O", "OT2": "OXT", "O1": "O", "O2": "OXT"}
 PDB_RECORDS = re.compile(rb"(?:ATOM[ \d]|HETATM|TER(?:\s|\d|$)|SEQRES|MODRES)", re.IGNORECASE)
 FOUR_LETTERS = {
