@@ -26,6 +26,7 @@ NEEDED = {
     "label_alt_id": None,
     "type_symbol": None,
 }
+IDS = ("label_asym_id", "label_seq_id", "auth_asym_id", "auth_seq_id")
 OTHER_NAMES = {
     **PROTONATED,
     "xpb": "GLY",
@@ -163,7 +164,7 @@ def _first_model(text: bytes) -> bytes:
         if has_atoms and MODEL_ENDS.match(raw):
             break
         if PDB_RECORDS.match(raw):
-            line = re.sub(rb"[^\x20-\x7e]", b"?", raw)
+            line = raw if raw.isascii() else re.sub(rb"[^\x20-\x7e]", b"?", raw)
             is_atom = line[:4].upper() in (b"ATOM", b"HETA")
             has_atoms |= is_atom
             kept.append(_atom_record(line) if is_atom else line)
@@ -249,17 +250,16 @@ def _mmcif(source: Path, text: bytes) -> tuple[gemmi.Structure, bool]:
 
 def _completed(block: gemmi.cif.Block) -> bool:
     """Add the columns of atoms that gemmi needs; whether the file has label ids of its own."""
-    tags = block.find_mmcif_category("_atom_site.").tags
-    says = {tag.partition(".")[2]: _says_something(block, tag) for tag in tags}
-    # an altloc that is unknown everywhere is the usual case
-    lacking = [n for n, other in NEEDED.items() if n not in says or (other and not says[n])]
+    tags = [tag.partition(".")[2] for tag in block.find_mmcif_category("_atom_site.").tags]
+    ids = {tag: _says_something(block, f"_atom_site.{tag}") for tag in tags if tag in IDS}
+    lacking = [name for name in NEEDED if name not in tags or ids.get(name) is False]
     if lacking:
         atoms = block.get_mmcif_category("_atom_site.", raw=True)
         unknown = ["?"] * max(map(len, atoms.values()))
         for name in lacking:
             atoms[name] = atoms.get(NEEDED[name] or "", unknown)
         block.set_mmcif_category("_atom_site.", atoms, raw=True)
-    return says.get("label_asym_id", False) and says.get("label_seq_id", False)
+    return ids.get("label_asym_id", False) and ids.get("label_seq_id", False)
 
 
 def _says_something(block: gemmi.cif.Block, tag: str) -> bool:
@@ -289,10 +289,8 @@ def _use_standard_names(chain: gemmi.Chain) -> None:
         residue.name = OTHER_NAMES.get(residue.name, residue.name)
         if residue.is_water():
             residue.entity_type = gemmi.EntityType.Water
-        names = {atom.name for atom in residue}
         own = known[residue.name].atoms if residue.name in known else ()
-        for name in names & FORCE_FIELD_ATOMS.keys():
-            standard = FORCE_FIELD_ATOMS[name]
-            if standard in own and standard not in names:
-                for atom in residue:
-                    atom.name = standard if atom.name == name else atom.name
+        for name, standard in FORCE_FIELD_ATOMS.items():
+            if standard in own and name in residue and standard not in residue:
+                for atom in residue[name]:
+                    atom.name = standard

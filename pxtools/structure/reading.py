@@ -81,7 +81,7 @@ class Polymer:
         for group in self._groups:
             number = self.number(group[0])
             places: dict[str, list[gemmi.Position]] = {}
-            for atom in (a for residue in group for a in residue if a.name == "CA"):
+            for atom in (a for residue in group if "CA" in residue for a in residue["CA"]):
                 places.setdefault(atom.altloc, []).append(atom.pos)
             if number in seen or any(
                 p[0].dist(q) > CONFORMER_REACH for p in places.values() for q in p
