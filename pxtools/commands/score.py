@@ -31,7 +31,7 @@ def px_score(*paths: str, json: bool = False, top: int = 5, quiet: bool = False)
     from pxtools.runs.tables import as_csv
     from pxtools.scoring.columns import Scores
     from pxtools.scoring.ranking import ranked
-    from pxtools.scoring.summary import in_words, score_file, summary, update
+    from pxtools.scoring.summary import best_sequences, in_words, score_file, summary, update
 
     if top < 0:
         raise InputError.of("--top", "number", "0 or more", top)
@@ -43,7 +43,8 @@ def px_score(*paths: str, json: bool = False, top: int = 5, quiet: bool = False)
         rows = update(run, samples, quiet)
         everything += rows
         if not json:
-            print(in_words(f"{run.name} {run.path.name}", rows, top), flush=True)
+            title = f"{run.name} {run.path.name}"
+            print(in_words(title, rows, top, best_sequences(run)), flush=True)
         if rows and not quiet:
             say(f"✓ Scored {run.name}: {summary(run).path}")
     rows = ranked((row for path in files for row in score_file(path)), {})

@@ -12,7 +12,18 @@ from pxtools.commands import cli
 from pxtools.console import in_columns
 from pxtools.runs.progress import RunProgress, UnreadableRun, status
 
-COLUMNS = ("TASK", "SEED", "SAMPLES", "CHUNKS", "CIFS", "MODEL", "STATE", "RATE", "TIME LEFT")
+COLUMNS = (
+    "TASK",
+    "SEED",
+    "SAMPLES",
+    "CHUNKS",
+    "CIFS",
+    "SEQUENCES",
+    "MODEL",
+    "STATE",
+    "RATE",
+    "TIME LEFT",
+)
 as_json = json.dumps
 
 
@@ -43,7 +54,7 @@ def table(runs: Sequence[RunProgress | UnreadableRun]) -> str:
 
 def _cells(run: RunProgress | UnreadableRun) -> tuple[str, ...]:
     if isinstance(run, UnreadableRun):
-        return (run.run.name, run.seed, "?", "?", "?", "?", run.error, "", "")
+        return (run.run.name, run.seed, "?", "?", "?", "?", "?", run.error, "", "")
     steps = ", ".join(
         f"samples {chunk.samples[0] + 1}-{chunk.samples[-1] + 1} at step "
         f"{chunk.head.step if chunk.head else '?'}/{run.n_step}"
@@ -56,6 +67,7 @@ def _cells(run: RunProgress | UnreadableRun) -> tuple[str, ...]:
         f"{run.done}/{run.total}",
         str(run.chunks),
         f"{run.cifs}/{run.total}",
+        str(run.sequences or "-"),
         run.model,
         f"{word} ({steps})" if steps else word,
         f"{run.samples_per_hour}/h" if run.samples_per_hour else "-",

@@ -12,7 +12,6 @@ import mlx.core as mx
 import numpy as np
 from mlx.utils import tree_map_with_path
 
-from pxtools.conversion.torch_file import read_checkpoint
 from pxtools.errors import InputError, shown
 from pxtools.network.config import Config, Depth
 from pxtools.network.conformers import Conformers, to_json
@@ -28,13 +27,17 @@ MAX_LISTED = 8
 
 
 def convert(
-    path: Path, folder: Path, dtype: str, target_atoms: str, conformers: Conformers | None
+    path: Path,
+    weights: dict[str, np.ndarray],
+    folder: Path,
+    dtype: str,
+    target_atoms: str,
+    conformers: Conformers | None,
 ) -> tuple[Path, str, Config]:
     """Write `folder`/model.safetensors; returns its path, the checkpoint's digest and the sizes.
 
     Raises InputError, writing nothing, if a tensor is missing, unknown or of the wrong shape.
     """
-    weights = read_checkpoint(path)
     config = derive_config(path, weights, target_atoms)
     _check(path, weights, config)
     with path.open("rb") as file:

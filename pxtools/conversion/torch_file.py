@@ -16,6 +16,7 @@ import numpy as np
 
 from pxtools.errors import InputError, shown
 
+STATES = ("model", "model_state_dict")  # where PXDesign's and ProteinMPNN's files have the weights
 MAX_PICKLE_BYTES = 100_000_000
 # storage class -> (numpy type, name); bfloat16 is read as its bits
 STORAGES = {
@@ -52,8 +53,8 @@ class _Tensor:
 def read_checkpoint(path: Path) -> dict[str, np.ndarray]:
     """Name -> float32 or float16 array of a .pt file's model (bfloat16 becomes float32).
 
-    The file holds `{"model": state}` or a bare state dict; `module.` prefixes are dropped.
-    Raises InputError, naming the reason, for anything else.
+    The file holds `{"model": state}`, `{"model_state_dict": state}` or a bare state dict;
+    `module.` prefixes are dropped. Raises InputError, naming the reason, for anything else.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -140,8 +141,9 @@ def _rebuild_tensor(storage: Any, offset: Any, shape: Any, stride: Any, *ignored
 
 
 def _state_of(path: Path, tree: Any) -> dict[str, _Tensor]:
-    if isinstance(tree, dict) and isinstance(tree.get("model"), dict):
-        tree = tree["model"]
+    for key in STATES:
+        if isinstance(tree, dict) and isinstance(tree.get(key), dict):
+            tree = tree[key]
     if not isinstance(tree, dict) or not tree:
         raise InputError.of(path, "content", 'a state dict, or {"model": ...}', type(tree).__name__)
     state = {}

@@ -12,9 +12,11 @@ import numpy as np
 
 from pxtools.errors import InputError, shown
 from pxtools.network.protein_mpnn import N_NEIGHBOURS, ProteinMPNN, parameters
+from pxtools.network.weights import weights_file, weights_folder
 
 EMBEDDED = {"vanilla": "proteinmpnn_v_48_020", "soluble": "solublempnn_v_48_020"}
 DTYPES = {"F16": "<f2", "F32": "<f4"}
+MODEL_TYPE = "protein_mpnn"
 MAX_BYTES = 100_000_000
 
 
@@ -32,29 +34,39 @@ class MPNNFile:
 
 
 def read_weights(weights: str) -> MPNNFile:
-    """What `--weights` names: vanilla, soluble or a .safetensors file. Raises InputError."""
-    embedded = EMBEDDED.get(weights)
-    path = Path(str(files("pxtools").joinpath(f"data/{embedded}.safetensors")))
-    path = path if embedded else Path(weights)
-    if not path.is_file():
-        raise InputError.of(
-            "--weights", "weights", f"{', '.join(EMBEDDED)} or a .safetensors file", weights
-        )
+    """What `--weights` names: vanilla, soluble, a .safetensors file or a name in weights_folder().
+
+    Raises InputError.
+    """
+    name, path = _find(weights)
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
         metadata, tensors = _parse(data)
         check(tensors)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path}: not the weights of ProteinMPNN: {shown(str(error))}") from None
     except struct.error:
         raise InputError(f"{path}: not a .safetensors file") from None
-    if metadata.get("num_edges") != str(N_NEIGHBOURS):
-        raise InputError.of(
-            path, "num_edges", f"{N_NEIGHBOURS} neighbours", metadata.get("num_edges", "nothing")
-        )
-    name = weights if embedded else path.stem
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise InputError(f"{path}: not the weights of ProteinMPNN: {shown(str(error))}") from None
+    if (edges := metadata.get("num_edges")) != str(N_NEIGHBOURS):
+        raise InputError.of(path, "num_edges", f"{N_NEIGHBOURS} neighbours", edges or "nothing")
     return MPNNFile(name, hashlib.sha256(data).hexdigest(), tensors)
+
+
+def _find(weights: str) -> tuple[str, Path]:
+    if weights in EMBEDDED:
+        return weights, Path(
+            str(files("pxtools").joinpath(f"data/{EMBEDDED[weights]}.safetensors"))
+        )
+    for place in (Path(weights), weights_folder() / weights):
+        if place.suffix == ".pt" and place.is_file():
+            raise InputError(
+                f"--weights: {place} is a PyTorch file: px-convert-checkpoint reads it"
+            )
+        if path := weights_file(place):
+            return path.stem, path
+    known = f"{', '.join(EMBEDDED)}, a .safetensors file or its name in {weights_folder()}"
+    raise InputError.of("--weights", "weights", known, weights)
 
 
 def _parse(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

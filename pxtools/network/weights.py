@@ -62,12 +62,12 @@ def weights_folder() -> Path:
 def find_model(model: str | None) -> tuple[str, Path]:
     """Name and weights file of `--model`: None, a name, a folder or a .safetensors file."""
     if model is None:
-        released = _weights_file(weights_folder() / RELEASED)
+        released = weights_file(weights_folder() / RELEASED)
         return (RELEASED, released) if released else (EMBEDDED, _embedded())
     if model == EMBEDDED:
         return EMBEDDED, _embedded()
     for place in (Path(model), weights_folder() / model):
-        if file := _weights_file(place):
+        if file := weights_file(place):
             return place.stem if place.suffix == ".safetensors" else place.name, file
     raise InputError.of(
         "--model",
@@ -81,7 +81,7 @@ def _embedded() -> Path:
     return Path(str(files("pxtools").joinpath(f"data/{EMBEDDED}.safetensors")))
 
 
-def _weights_file(place: Path) -> Path | None:
+def weights_file(place: Path) -> Path | None:
     """The .safetensors file that `place` names: itself, with the suffix, or in the folder."""
     candidates = [place, Path(f"{place}.safetensors"), place / "model.safetensors"]
     if place.is_dir():

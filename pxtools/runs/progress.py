@@ -11,6 +11,7 @@ from pxtools.errors import DamagedError, InputError
 from pxtools.runs.folder import RunDir, find_runs
 from pxtools.runs.lock import Lock
 from pxtools.runs.record import RunJson
+from pxtools.runs.sequences import count
 from pxtools.runs.state import StateHead
 
 
@@ -43,6 +44,7 @@ class RunProgress:
     done: int  # samples that a chunk or a CIF holds
     chunks: int
     cifs: int
+    sequences: int  # rows of sequences.csv
     begun: Sequence[Begun]
     complete: bool  # all CIFs are there and were checked
 
@@ -81,6 +83,7 @@ class RunProgress:
             "samples_total": self.total,
             "chunks": self.chunks,
             "cifs": self.cifs,
+            "sequences": self.sequences,
             "model": self.model,
             "n_step": self.n_step,
             "in_progress": [chunk.to_dict() for chunk in self.begun],
@@ -136,6 +139,7 @@ def progress_of(run: RunDir) -> RunProgress | UnreadableRun:
         done=len(cifs | in_chunks.intersection(wanted)),
         chunks=len(chunks),
         cifs=len(cifs),
+        sequences=count(run.path),
         begun=[
             Begun(samples, StateHead.read(path), _is_claimed(run, samples))
             for samples, path in run.files("state")

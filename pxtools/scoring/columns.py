@@ -67,6 +67,12 @@ class Scores:
     target_rmsd: float | None = column(
         "CA RMSD of the sampled target to the input, superposed", "Å", empty="for files of others"
     )
+    mpnn_score: float | None = column(
+        "lowest `score` of the design's sequences by px-sequence, ProteinMPNN's mean negative "
+        "log-probability; no check uses it",
+        "nats",
+        empty="without sequences",
+    )
     run: str = column(
         "which run the row is of: rows of another run in the same folder are not taken"
     )

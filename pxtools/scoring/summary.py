@@ -1,6 +1,7 @@
 """summary.csv of a run: a row a design, appended as it is scored; ranks and clusters at the end."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -13,6 +14,7 @@ from pxtools.runs.designs import chunk_texts, samples_of, texts_of
 from pxtools.runs.folder import RunDir
 from pxtools.runs.inventory import refuse_links
 from pxtools.runs.record import RunJson
+from pxtools.runs.sequences import Sequence, best_of_each
 from pxtools.runs.tables import Table, Value, unfilled
 from pxtools.scoring.columns import CHECKS, Scores
 from pxtools.scoring.metrics import filled_in, score
@@ -22,7 +24,7 @@ from pxtools.structure.parsing import structure_text
 
 LISTED = (
     *("rank", "design", "failed", "cluster", "helix", "strand"),
-    *("contacts", "hotspots_contacted", "target_rmsd"),
+    *("contacts", "hotspots_contacted", "target_rmsd", "mpnn_score"),
 )
 
 
@@ -63,7 +65,10 @@ def update(run: RunDir, samples: set[int] | None, quiet: bool) -> list[Scores]:
             binders[name] = read_complex(name, text).binder_ca
         rows = {row.design: row for row in ranked(rows.values(), binders)}
         missing = missing or others
-    if missing:
+    best = best_of_each(run.path, digest)
+    scores = {name: best[name].score if name in best else None for name in rows}
+    if missing or any(row.mpnn_score != scores[name] for name, row in rows.items()):
+        rows = {name: replace(row, mpnn_score=scores[name]) for name, row in rows.items()}
         table.write(sorted(rows.values(), key=_order))
     return sorted(rows.values(), key=best_first)
 
@@ -93,7 +98,14 @@ def score_file(path: Path) -> Iterator[Scores]:
         yield score(read_complex(name, text), name)
 
 
-def in_words(title: str, rows: list[Scores], top: int) -> str:
+def best_sequences(run: RunDir) -> dict[str, Sequence]:
+    """Of each design of a run that has sequences, the one with the lowest score."""
+    return best_of_each(run.path, _identity(run))
+
+
+def in_words(
+    title: str, rows: list[Scores], top: int, sequences: Mapping[str, Sequence] | None = None
+) -> str:
     """What a person wants to know of a run: how many are sound, why not, which are the best."""
     if not rows:
         return f"{title}: no designs yet"
@@ -105,9 +117,12 @@ def in_words(title: str, rows: list[Scores], top: int) -> str:
     if any(failed.values()):
         lines.append("  fail    " + ", ".join(f"{k} {n}" for k, n in failed.items() if n))
     lines.append(f"  median  {_medians(rows)}")
-    table = [[_shown(getattr(row, name)) for name in LISTED] for row in rows[:top]]
+    listed = LISTED if sequences else [name for name in LISTED if name != "mpnn_score"]
+    table = [[_shown(getattr(row, name)) for name in listed] for row in rows[:top]]
     if table:
-        lines += [f"  {line}" for line in in_columns([[n.upper() for n in LISTED], *table])]
+        lines += [f"  {line}" for line in in_columns([[n.upper() for n in listed], *table])]
+    best = [sequences[row.design] for row in rows[:top] if sequences and row.design in sequences]
+    lines += [f"  {line}" for line in in_columns([[s.design, s.sequence] for s in best])]
     return "\n".join(lines)
 
 
