@@ -13,19 +13,20 @@ N_step := ""
 sample_diffusion_chunk_size := ""
 model := ""
 device := ""
+sequences := ""
 
 root := justfile_directory()
 recipe := root / "tools/recipe"
 python := root / ".venv/bin/python"
 export PATH := root / "bin:" + env("PATH")
-export PX_VARIABLES := "preset=" + preset + "\ninput_json_path=" + input_json_path + "\ndump_dir=" + dump_dir + "\nseeds=" + seeds + "\nN_sample=" + N_sample + "\nN_step=" + N_step + "\nsample_diffusion_chunk_size=" + sample_diffusion_chunk_size + "\nmodel=" + model + "\ndevice=" + device
+export PX_VARIABLES := "preset=" + preset + "\ninput_json_path=" + input_json_path + "\ndump_dir=" + dump_dir + "\nseeds=" + seeds + "\nN_sample=" + N_sample + "\nN_step=" + N_step + "\nsample_diffusion_chunk_size=" + sample_diffusion_chunk_size + "\nmodel=" + model + "\ndevice=" + device + "\nsequences=" + sequences
 
 # show the recipes
 [private]
 default:
     @just --justfile "{{ justfile() }}" --list --unsorted
 
-# generate designs and write their CIFs: just pipeline [preset=extended] [input_json_path=design.json] [dump_dir=results/] [seeds=1,2] ...
+# generate designs, write their CIFs, choose their amino acids (sequences=0: none): just pipeline [preset=extended] [input_json_path=design.json] [dump_dir=results/] [seeds=1,2] ...
 [group("design")]
 [no-cd]
 [no-exit-message]
@@ -45,6 +46,13 @@ sample *settings:
 [no-exit-message]
 write-cif *settings:
     @exec "{{ recipe }}" write-cif "$@"
+
+# choose amino acids for the designs: just sequence [dump_dir] [num_seqs=8] [temperature=0.1] [for=boltz] ...
+[group("design")]
+[no-cd]
+[no-exit-message]
+sequence *settings:
+    @exec "{{ recipe }}" sequence "$@"
 
 # remove the results of a dump_dir after asking: just clean [dump_dir]
 [group("design")]
@@ -123,7 +131,7 @@ faults *words: for-developers
 fuzz times="2000": for-developers
     "{{ python }}" tests/fuzz.py "{{ times }}"
 
-# time the denoiser step against its matrix products, and the tools: just bench [step|tools] [--device gpu]
+# time the denoiser step against its matrix products, and the tools: just bench [step|sequences|tools] [--device gpu]
 [group("develop")]
 bench *words: setup
     "{{ python }}" tools/bench.py "$@"

@@ -1,6 +1,6 @@
 """Benchmarks of px-tools: `just bench` prints docs/performance.md's tables.
 
-    python tools/bench.py [all|step|tools] [--device gpu] [--dtype bfloat16]
+    python tools/bench.py [all|step|sequences|tools] [--device gpu] [--dtype bfloat16]
 
 A step is compared with its floor: the same matrix products alone, on the same cores, in turn with
 the steps of the same run. Quote the ratio; absolute times depend on the machine and its mood.
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,15 @@ import numpy as np
 from pxtools.network import ops
 from pxtools.network.config import Config
 from pxtools.network.features import Features, featurize, randomly_placed
+from pxtools.network.protein_mpnn import ALPHABET, UNKNOWN, Backbone, Draw, ProteinMPNN
+from pxtools.network.protein_mpnn_weights import read_weights
 from pxtools.network.pxdesign import PXDesignD
 from pxtools.runs.chunk import Chunk
 from pxtools.runs.design_cif import cif_writer
 from pxtools.runs.record import ChainRecord, ModelRecord, RunJson, RunRecord, TaskRecord
 from pxtools.runs.schedule import Schedule
-from pxtools.structure.residues import ResidueNumber
+from pxtools.structure.reading import protein_chains, read_structure
+from pxtools.structure.residues import BACKBONE, ResidueNumber, letter_of
 from pxtools.structure.target import TargetChain
 from pxtools.task.reading import read_tasks
 from pxtools.task.target import read_target
@@ -55,7 +59,10 @@ SIZES = {
 }
 
 
-TOOLS = ("px-sample", "px-write-cif", "px-status", "px-target", "px-score", "px-convert-checkpoint")
+TOOLS = (
+    *("px-sample", "px-write-cif", "px-status", "px-target", "px-score", "px-sequence"),
+    "px-convert-checkpoint",
+)
 
 
 def target(n_tokens: int) -> tuple[tuple[TargetChain, ...], int]:
@@ -158,10 +165,12 @@ def torch_seconds(
     return statistics.median(seconds(step) for _ in range(repeats))
 
 
-def seconds(function: Callable[[], object]) -> float:
-    began = time.perf_counter()
+def seconds(
+    function: Callable[[], object], clock: Callable[[], float] = time.perf_counter
+) -> float:
+    began = clock()
     function()
-    return time.perf_counter() - began
+    return clock() - began
 
 
 def measure(n_tokens: int, n_samples: int, dtype: str, repeats: int = 5) -> None:
@@ -283,6 +292,85 @@ def status_folder(folder: Path, n: int = 10_000) -> int:
     return n
 
 
+def backbone_of_190(shake: float) -> Backbone:
+    """130 fixed residues and 60 to design, two pieces of 1BD2 moved by some 0.1 Å."""
+    chains = protein_chains(Path("1BD2"), read_structure(STRUCTURES / "1BD2.cif.gz"))
+    picked = [*chains["A"].sites[:130], *chains["E"].sites[:60]]
+    xyz = np.array([[site[name][0].pos.tolist() for name in BACKBONE] for site in picked])
+    xyz += np.random.default_rng(int(1000 * shake)).normal(0, 0.1, xyz.shape)
+    row = np.arange(len(picked))
+    whole, numbers = np.ones(len(row), bool), np.where(row < 130, row, row - 130)
+    letters = np.array([ALPHABET.index(letter_of(site.name)) for site in picked])
+    return Backbone(
+        xyz.astype(np.float32), letters, (row >= 130).astype(int), numbers, row >= 130, whole
+    )
+
+
+def sequences_of(network: ProteinMPNN, backbone: Backbone, n: int) -> None:
+    graph = network.encode([backbone])
+    designed = np.flatnonzero(backbone.designed)
+    context = network.context(graph, backbone.letters, np.flatnonzero(~backbone.designed))
+    rng, shape = np.random.default_rng(0), (len(backbone.designed), len(ALPHABET))
+    draws = [Draw(i, 0, rng.permutation(designed), rng.gumbel(size=shape)) for i in range(n)]
+    bias = np.where(np.arange(len(ALPHABET)) == UNKNOWN, -np.inf, 0.0)
+    network.sample(graph, context, draws, 0.1, bias)
+
+
+def mpnn_products(length: int, n_designed: int, n: int) -> Callable[[], None]:
+    """Runs the matrix products of `n` sequences of a backbone and nothing else."""
+    k, c, fixed = 48, 128, length - n_designed
+    edges = [(length, k, 400, c), *[(length, k, c, c)] * 16, *[(fixed, k, c, c)] * 6]
+    edges += [(n_designed, k, c, c)] * 3
+    step = [(n, k, c, c), *[(1, n, c, c)] * 3, (1, n, c, 4 * c), (1, n, 4 * c, c)] * 3
+    made = {}
+    for b, m, inner, out in {*edges, *step}:
+        rng = np.random.default_rng(0)
+        x, y = rng.standard_normal((b, m, inner)), rng.standard_normal((inner, out))
+        made[b, m, inner, out] = (x.astype(np.float32), y.astype(np.float32))
+
+    def run() -> None:
+        for shape in edges + step * n_designed:
+            x, y = made[shape]
+            np.matmul(x, y)
+
+    return run
+
+
+def measure_sequences(n: int, repeats: int = 5) -> None:
+    """A row, in a process of its own: peak memory is that of this case."""
+    network = read_weights("vanilla").network()
+    backbones = [backbone_of_190(i) for i in range(4 * ops.cores())]
+    alone = mpnn_products(190, 60, n)
+    sequences_of(network, backbones[0], n)
+    alone()
+    # one core's own time, whatever else the machine does
+    clock = time.thread_time if ops.on_cpu() else time.perf_counter
+    pairs = [
+        (seconds(lambda: sequences_of(network, backbones[0], n), clock), seconds(alone, clock))
+        for _ in range(repeats)
+    ]
+    took, floors = (statistics.median(times) for times in zip(*pairs, strict=True))
+    ratio = statistics.median(a / b for a, b in pairs)
+    with ThreadPoolExecutor(ops.cores()) as threads:
+        everywhere = seconds(
+            lambda: list(threads.map(lambda b: sequences_of(network, b, n), backbones))
+        )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    memory = peak / (1e6 if sys.platform == "linux" else 1e9)
+    row = [n, f"{took:.3f}", f"{floors:.3f}", f"{ratio:.2f}", f"{n / took:.1f}"]
+    row += [f"{n * len(backbones) / everywhere:.1f}", f"{memory:.2f}"]
+    print("| " + " | ".join(map(str, row)) + " |", flush=True)
+
+
+def sequences_table(device: str) -> None:
+    columns = ["sequences a backbone", "s", "products alone", "ratio", "a second, one core"]
+    columns += ["all cores", "GB"]
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)
+    for n in (1, 8):
+        words = ["measure-sequences", str(n), "--device", device]
+        subprocess.run([sys.executable, __file__, *words], check=True)
+
+
 def machine() -> str:
     cpu = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
@@ -293,7 +381,7 @@ def machine() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="?", default="all", help="all, step or tools")
+    parser.add_argument("what", nargs="?", default="all", help="all, step, sequences or tools")
     parser.add_argument("sizes", nargs="*", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--device", choices=["cpu", "gpu"], default=mx.default_device().type.name)
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
@@ -303,9 +391,15 @@ def main() -> None:
         n_tokens, n_samples = args.sizes
         measure(n_tokens, n_samples, args.dtype)
         return
+    if args.what == "measure-sequences":
+        measure_sequences(*args.sizes)
+        return
     print(f"{machine()}, {mx.default_device()}, {args.dtype}\n")
     if args.what in ("all", "step"):
         step_table(args.device, args.dtype)
+        print()
+    if args.what in ("all", "sequences"):
+        sequences_table(args.device)
         print()
     if args.what in ("all", "tools"):
         tools_table()

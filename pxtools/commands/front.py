@@ -50,10 +50,10 @@ class Front:
         failed = [128 - code if code < 0 else code for code in codes if code]
         return next((code for code in failed if code != CLOSED_PIPE), max(failed, default=0))
 
-    def run(self, tool: str, words: list[str]) -> int:
+    def run(self, tool: str, words: list[str], **streams: Any) -> int:
         """Start one tool and wait for it."""
         if not self.stopped:
-            self.start(tool, words)
+            self.start(tool, words, **streams)
         return self.wait()
 
     def pipe(self, tool: str, words: list[str], reader: str, reader_words: list[str]) -> int:

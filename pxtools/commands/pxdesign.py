@@ -6,6 +6,7 @@ pxdesign status DIR                     px-status DIR
 pxdesign check-input --yaml FILE        px-target -i FILE
 pxdesign parse-target --yaml FILE -o D  px-target -i FILE -o D
 pxdesign score DIR                      px-score DIR
+pxdesign sequence DIR                   px-sequence DIR
 pxdesign prepare-msa                    not needed: the generator uses no alignments
 """
 
@@ -22,6 +23,7 @@ TOOLS = {
     "check-input": "target",
     "parse-target": "target",
     "score": "score",
+    "sequence": "sequence",
 }
 COMMANDS = ",".join(["pipeline", "infer", *TOOLS, "prepare-msa"])
 USAGE = f"""usage: pxdesign {{{COMMANDS}}} ...

@@ -5,6 +5,7 @@ Started as: recipe NAME [key=value | --option [value] | folder] ...
 
 import os
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,15 +22,16 @@ SYNONYMS = {"i": "input_json_path", "o": "dump_dir"}
 PATHS = ("input_json_path", "dump_dir")
 SAMPLING = ("preset", "N_sample", "N_step", "sample_diffusion_chunk_size", "model", "device")
 USED = {  # the variables that mean something to a recipe
-    "pipeline": (*PATHS, *SAMPLING, "seeds"),
+    "pipeline": (*PATHS, *SAMPLING, "seeds", "sequences"),
     "sample": (*PATHS, *SAMPLING, "seeds"),
     "write-cif": (*PATHS, "seeds"),
     "target": ("input_json_path", "model"),
     "status": ("dump_dir",),
     "score": ("dump_dir",),
+    "sequence": ("dump_dir", "device"),
     "clean": ("dump_dir",),
 }
-FLAGS_OF_RECIPES = {*FLAGS, "q", "h", "json", "watch", "yes", "y"}
+FLAGS_OF_RECIPES = {*FLAGS, "q", "h", "json", "watch", "yes", "y", "cif"}
 SHOWN_ALL_THE_SAME = (0, 3, 75)  # px-sample's exit codes after which there are designs to show
 
 
@@ -39,6 +41,7 @@ class Asked:
 
     input_json_path: str | None = None
     dump_dir: str | None = None
+    sequences: str = "1"  # of each design, in a pipeline
     options: list[str] = field(default_factory=list)
 
 
@@ -57,7 +60,7 @@ def main() -> None:
     folder = "results" if asked.dump_dir is None else asked.dump_dir
     if recipe == "clean":
         sys.exit(clean(folder, asked.options))
-    if recipe in ("status", "score"):
+    if recipe in ("status", "score", "sequence"):
         run_here(recipe, [folder, *asked.options])
     task = ["--input_json_path", asked.input_json_path or _example(asked.input_json_path)]
     if recipe == "target":
@@ -65,7 +68,7 @@ def main() -> None:
         run_here("target", [*task, *out, *asked.options])
     words = [*task, "--dump_dir", folder, *asked.options]
     if recipe == "pipeline":
-        sys.exit(whole_pipeline(words, folder))
+        sys.exit(whole_pipeline(words, folder, asked.sequences))
     run_here(recipe.replace("-", "_"), translated(words))
 
 
@@ -78,7 +81,7 @@ def read(recipe: str, words: list[str], variables: list[str]) -> Asked:
         if option in given:
             return
         given.add(option)
-        if option in PATHS:
+        if option in PATHS or (recipe, option) == ("pipeline", "sequences"):
             setattr(asked, option, value)
         else:
             asked.options.append(f"--{option}={value}")
@@ -99,7 +102,7 @@ def read(recipe: str, words: list[str], variables: list[str]) -> Asked:
         elif name.startswith("-"):
             asked.options += [word] if is_flag else [word, *rest[:1]]
             del rest[: not is_flag]
-        elif recipe in ("status", "score", "clean") and "dump_dir" not in given:
+        elif recipe in ("status", "score", "sequence", "clean") and "dump_dir" not in given:
             take("dump_dir", word)
         else:
             raise WrongWord(f"expected settings such as preset=extended, found {word}")
@@ -118,15 +121,23 @@ def _example(given: str | None) -> str:
     return path
 
 
-def whole_pipeline(words: list[str], folder: str) -> int:
-    """Sample and write; then show how far the runs are and which designs are best."""
+def whole_pipeline(words: list[str], folder: str, sequences: str) -> int:
+    """Sample, write, choose amino acids; show how far the runs are and which designs are best."""
     front = Front()
     code = pipeline(front, words)
     if code not in SHOWN_ALL_THE_SAME:
         return code
+    chosen = 0
+    if sequences != "0":
+        for_sequences = [folder, f"--num_seqs={sequences}", *_of_device(words)]
+        chosen = front.run("sequence", for_sequences, stdout=subprocess.DEVNULL)
     front.run("status", [folder])
     scored = front.run("score", ["--quiet", folder])
-    return scored if front.stopped else code or scored
+    return scored if front.stopped else code or chosen or scored
+
+
+def _of_device(words: list[str]) -> list[str]:
+    return [word for word in words if word.startswith("--device=")]
 
 
 def clean(folder: str, options: list[str]) -> int:
