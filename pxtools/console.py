@@ -96,8 +96,13 @@ def resuming(name: str, existing: int) -> str:
     return f"⚠ Resuming sample={name}: {existing} samples already exist, continuing generation..."
 
 
-def already_complete(name: str, existing: int) -> str:
-    return f"✓ Skip sample={name}: already completed ({existing} samples exist)."
+def already_complete(name: str, existing: int, part: str = "") -> str:
+    of_part = f"{part} " if part else ""
+    return f"✓ Skip sample={name}: {of_part}already completed ({existing} samples exist)."
+
+
+def part_of_run(part: str, wanted: int, total: int) -> str:
+    return f"  Only {part}: {wanted} of {total} samples"
 
 
 def saving(new: int, total: int, skipped: int) -> str:

@@ -20,6 +20,8 @@ DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 @arg("--N-step", type=int, help="diffusion steps")
 @arg("--sample-diffusion-chunk-size", type=int, help="samples generated together")
 @arg("--seeds", help="one run for each, such as 123,456; default: those begun, else 12345")
+@arg("--shard", help="K/N: only every Nth chunk from chunk K on, counted from 0, such as 0/16")
+@arg("--samples", help="A-B: only these samples, counted from 0, such as 100-199")
 @arg("-m", "--model", help="name, folder or .safetensors file")
 @arg("--device", choices=["cpu", "gpu"], help="default: the GPU where MLX has one")
 @arg(
@@ -43,6 +45,8 @@ def px_sample(
     N_step: int | None = None,
     sample_diffusion_chunk_size: int | None = None,
     seeds: str | None = None,
+    shard: str | None = None,
+    samples: str | None = None,
     model: str | None = None,
     device: str | None = None,
     dtype: str = "float32",
@@ -59,6 +63,7 @@ def px_sample(
     Stop it at any time and go on with the same command.
     """
     from pxtools.runs.folder import parse_seeds
+    from pxtools.runs.shards import parse_part
     from pxtools.sampling.presets import settings
     from pxtools.sampling.runs import SampleRequest, sample
     from pxtools.task.reading import read_tasks
@@ -84,6 +89,7 @@ def px_sample(
         device=device,
         workers=workers,
         quiet=quiet,
+        part=parse_part(shard, samples),
     )
     sampled = sample(request, finished=lambda path: print(path, flush=True))
     if sampled.failed:

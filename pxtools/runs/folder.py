@@ -48,6 +48,10 @@ class RunDir:
         return self.path / "predictions"
 
     @property
+    def workers(self) -> Path:
+        return self.path / "workers"
+
+    @property
     def success(self) -> Path:
         return self.path / "SUCCESS_FILE"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -11,9 +11,8 @@ from pathlib import Path
 from pxtools.errors import DamagedError, InputError
 from pxtools.runs.chunk import Chunk, read_chunk
 from pxtools.runs.design_cif import read_cif
-from pxtools.runs.files import STALE_SECONDS, set_aside
+from pxtools.runs.files import set_aside, sweep
 from pxtools.runs.folder import MAX_SAMPLES, RunDir
-from pxtools.runs.lock import Lock
 from pxtools.runs.record import RunJson, RunRecord
 
 PACKAGES = ("px-tools", "mlx", "numpy", "gemmi")  # whose versions run.json names
@@ -33,29 +32,34 @@ def open_run(run: RunDir, record: RunRecord, n_sample: int, blas: str) -> RunJso
             folder.mkdir(parents=True, exist_ok=True)
         if (run.chunks / ".lock").is_dir():
             set_aside(run.chunks / ".lock", "a folder in place of a file")
-        with Lock(run).run_json():
-            # another process may have been here since
-            known = RunJson.read(run) if run.run_json.exists() else known
-            if known:
-                _refuse_other(run, known.record, record)
-            if known is None or n_sample > known.n_sample or not run.run_json.exists():
-                known = _write_record(run, record, known, n_sample, blas)
-        _sweep(run)
+        if not run.run_json.exists():
+            versions = {name: version(name) for name in PACKAGES} | {"blas": blas}
+            replace(known or RunJson(record, n_sample), versions=versions).write_first(run)
+        known = raise_n_sample(run, record, n_sample)
+        for folder in (run.path, run.chunks, run.predictions, run.pdbs, run.workers):
+            sweep(folder)
         return known
     except OSError as error:
         raise InputError(f"{run.path}: cannot write there: {error.strerror}") from None
 
 
-def _write_record(
-    run: RunDir, record: RunRecord, known: RunJson | None, n_sample: int, blas: str
-) -> RunJson:
-    began = known or RunJson(record, n_sample)
-    versions = began.versions or {name: version(name) for name in PACKAGES} | {"blas": blas}
-    now = RunJson(record, max(n_sample, began.n_sample), versions)
-    now.write(run)
-    if run.success.is_file():
-        run.success.unlink()  # it spoke of fewer samples
-    return now
+def raise_n_sample(run: RunDir, record: RunRecord, n_sample: int) -> RunJson:
+    """Have run.json ask for `n_sample` samples at least; what it says now.
+
+    Without a lock: where two processes raise it at once the lower number may stay, so each asks
+    again at its end. Raises InputError if another process has begun a run of other input there.
+    """
+    try:
+        known = RunJson.read(run)
+    except DamagedError as error:
+        raise InputError(f"{run.run_json}: {error}; try again") from None
+    _refuse_other(run, known.record, record)
+    if n_sample > known.n_sample:
+        known = replace(known, n_sample=n_sample)
+        known.write(run)
+        if run.success.is_file():
+            run.success.unlink(missing_ok=True)  # it spoke of fewer samples
+    return known
 
 
 def _known(run: RunDir, record: RunRecord) -> RunJson | None:
@@ -111,14 +115,6 @@ def refuse_links(run: RunDir) -> None:
             raise InputError(f"{path}: expected a plain file or folder, found a link")
 
 
-def _sweep(run: RunDir) -> None:
-    """Remove what processes killed in the middle of a write have left."""
-    for folder in (run.path, run.chunks, run.predictions, run.pdbs):
-        for path in folder.glob(".*.tmp"):
-            if not path.is_symlink() and time.time() - path.lstat().st_mtime > STALE_SECONDS:
-                path.unlink(missing_ok=True)
-
-
 @dataclass(frozen=True)
 class Inventory:
     """What a run holds: whole chunk files, whole CIFs whose chunk is gone, and damaged files."""
@@ -138,16 +134,23 @@ class Inventory:
         return replace(self, damaged={})
 
 
-def inspect(run: RunDir, record: RunRecord) -> Inventory:
-    """Read every chunk of a run, and the CIFs of samples that no chunk holds."""
+def inspect(run: RunDir, record: RunRecord, wanted: Collection[int] | None = None) -> Inventory:
+    """Read every chunk of a run, and the CIFs of samples that no chunk holds.
+
+    `wanted`: read only those with one of these samples.
+    """
     chunks: dict[Path, list[int]] = {}
     damaged: dict[Path, str] = {}
-    for _, path in run.files("msgpack"):
+    for named, path in run.files("msgpack"):
+        if wanted is not None and not set(wanted).intersection(named):
+            continue
         try:
             chunks[path] = own_chunk(path, record).samples
         except DamagedError as error:
             damaged[path] = str(error)
     cifs = run.cif_samples().difference(*chunks.values())
+    if wanted is not None:
+        cifs.intersection_update(wanted)
     cut = damaged_cifs(run, cifs)
     return Inventory(chunks, cifs - set(cut), damaged | {run.cif(i): cut[i] for i in cut})
 

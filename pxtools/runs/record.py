@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from pxtools.errors import DamagedError, InputError, shown
-from pxtools.runs.files import write_atomically
+from pxtools.runs.files import write_atomically, write_first
 from pxtools.runs.folder import MAX_SAMPLES, RunDir
 from pxtools.runs.schedule import Schedule
 from pxtools.structure.residues import ResidueNumber, read_hotspots, write_hotspots
@@ -165,6 +165,10 @@ class RunJson:
 
     def write(self, run: RunDir) -> None:
         write_atomically(run.run_json, self.to_bytes())
+
+    def write_first(self, run: RunDir) -> None:
+        """Write it unless another process has."""
+        write_first(run.run_json, self.to_bytes())
 
     def to_bytes(self) -> bytes:
         """Its text, with a digest of the other fields at the end."""

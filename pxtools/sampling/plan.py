@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 
 from pxtools.runs.folder import spans
 
@@ -18,18 +18,15 @@ class Piece:
     total: int
 
 
-def plan(
-    done: set[int], begun: Sequence[list[int]], grouped: Sequence[list[int]], chunk_size: int
-) -> list[Piece]:
+def plan(done: set[int], begun: Sequence[list[int]], cells: Sequence[list[int]]) -> list[Piece]:
     """The chunks to make: those begun, as they were begun, and the gaps of a grid of chunks.
 
-    `grouped` holds the samples wanted, those of one binder length together (`by_length`).
+    `cells` is the grid (`grid`); samples not to be made, for whatever reason, are `done`.
     """
-    missing = {sample for group in grouped for sample in group} - done
+    missing = {sample for cell in cells for sample in cell} - done
     going_on = [samples for samples in begun if missing.issuperset(samples)]
     missing = missing.difference(*going_on)
-    place = {sample: (g, i) for g, group in enumerate(grouped) for i, sample in enumerate(group)}
-    cells = [cell for group in grouped for cell in _cells(group, chunk_size)]
+    place = {sample: i for i, sample in enumerate(chain.from_iterable(cells))}
     gaps = [gap for cell in cells for gap in _stretches(cell, missing)]
     complete = [cell for cell in cells if done.issuperset(cell)]
     ordered = sorted([*going_on, *gaps, *complete], key=lambda samples: place[samples[0]])
@@ -40,12 +37,14 @@ def plan(
     ]
 
 
-def by_length(samples: Iterable[int], length_of: Callable[[int], int]) -> list[list[int]]:
-    """The samples of each binder length, shortest first."""
+def grid(
+    samples: Iterable[int], length_of: Callable[[int], int], chunk_size: int
+) -> list[list[int]]:
+    """The samples in chunks of one binder length each, shortest first."""
     groups: dict[int, list[int]] = {}
     for sample in samples:
         groups.setdefault(length_of(sample), []).append(sample)
-    return [groups[length] for length in sorted(groups)]
+    return [cell for length in sorted(groups) for cell in _cells(groups[length], chunk_size)]
 
 
 def _cells(group: list[int], chunk_size: int) -> list[list[int]]:

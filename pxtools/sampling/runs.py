@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pxtools.console import Progress, already_complete, resuming, say, warn
+from pxtools.console import Progress, already_complete, part_of_run, resuming, say, warn
 from pxtools.network import ops
 from pxtools.network.config import Help
 from pxtools.network.features import randomly_placed
 from pxtools.network.weights import ModelFile, load_network, read_model
 from pxtools.runs.folder import RunDir, seeds_of
-from pxtools.runs.inventory import inspect, open_run
+from pxtools.runs.inventory import inspect, open_run, raise_n_sample
 from pxtools.runs.lock import Lock
 from pxtools.runs.record import ChainRecord, ModelRecord, RunRecord, TaskRecord
 from pxtools.runs.schedule import Schedule
+from pxtools.runs.shards import WHOLE, Part, refuse_range_beyond
+from pxtools.runs.workers import Presence, present
 from pxtools.sampling.chunks import Job, Made, make_chunk
 from pxtools.sampling.guidance import guide_of
-from pxtools.sampling.plan import Piece, by_length, plan
+from pxtools.sampling.plan import Piece, grid, plan
 from pxtools.sampling.presets import DEFAULT_SEED, Settings
 from pxtools.task.design import Design, prepare
 from pxtools.task.target import read_target
@@ -45,6 +47,10 @@ class SampleRequest:
     device: str | None = None  # cpu or gpu; None: a GPU where MLX has one
     workers: int | None = None  # samples computed at once on the CPU; None: its cores
     quiet: bool = False
+    part: Part = WHOLE
+
+    def __post_init__(self) -> None:
+        refuse_range_beyond(self.part, self.settings.N_sample)
 
 
 @dataclass(frozen=True)
@@ -124,33 +130,39 @@ def _sample_run(
     opened: Opened, network: Callable[[], PXDesignD], request: SampleRequest, finished: Finished
 ) -> Sampled:
     """Generate what a run lacks."""
-    run, record = opened.run, opened.record
+    run, record, part = opened.run, opened.record, request.part
     n_sample, chunk_size = request.settings.N_sample, request.settings.sample_diffusion_chunk_size
+    cells = grid(range(n_sample), opened.length_of, chunk_size)
+    asked, wanted = set(range(n_sample)), part.of(cells)
     progress = Progress(n_sample, chunk_size, request.quiet)
-    held = inspect(run, record).set_damaged_aside()
+    held = inspect(run, record, wanted).set_damaged_aside()
     for path in held.chunks:
         finished(path)
     _drop_states_of(run, held.done)
-    existing = len(held.done.intersection(range(n_sample)))
-    if existing == n_sample:
-        progress.say(already_complete(run.name, n_sample))
+    existing = len(held.done & wanted)
+    if existing == len(wanted):
+        progress.say(already_complete(run.name, existing, str(part)))
         return Sampled(0, 0)
     if existing:
         progress.say(resuming(run.name, existing))
     _warn_of_other_arithmetic(opened)
     progress.start()
+    if len(wanted) < n_sample:
+        progress.say(part_of_run(str(part), len(wanted), n_sample))
     begun = [samples for samples, _ in run.files("state")]
-    pieces = plan(held.done, begun, by_length(range(n_sample), opened.length_of), chunk_size)
+    pieces = plan(held.done | asked - wanted, begun, cells)
     failed, unclaimed = 0, set[int]()
-    for piece, made in _made(opened, network(), pieces, progress):
-        if made is None:
-            unclaimed.update(piece.samples)
-            continue
-        failed += made.failed
-        if made.path:
-            finished(made.path)
+    with present(run, part, wanted) as presence:
+        for piece, made in _made(opened, network(), pieces, presence, progress):
+            if made is None:
+                unclaimed.update(piece.samples)
+                continue
+            failed += made.failed
+            if made.path:
+                finished(made.path)
+    raise_n_sample(run, record, n_sample)
     if unclaimed:  # the other process may have finished them by now
-        unclaimed -= inspect(run, record).set_damaged_aside().done
+        unclaimed -= inspect(run, record, unclaimed).set_damaged_aside().done
     if unclaimed:
         left = f"{len(unclaimed)} samples of {run.name}"
         say(f"Nothing left to claim: {left} are with another process")
@@ -174,24 +186,33 @@ def _drop_states_of(run: RunDir, done: set[int]) -> None:
 
 
 def _made(
-    opened: Opened, network: PXDesignD, pieces: Sequence[Piece], progress: Progress
+    opened: Opened,
+    network: PXDesignD,
+    pieces: Sequence[Piece],
+    presence: Presence,
+    progress: Progress,
 ) -> Iterator[tuple[Piece, Made | None]]:
-    """Each piece with what became of it: None where another process has claimed it."""
+    """Each piece with what became of it: None where another process has it to the end."""
     lock = Lock(opened.run)
-    job, job_length = None, 0
-    for piece in pieces:
-        if not lock.claim(piece.samples):
-            yield piece, None
-            continue
-        try:
-            if not _is_still_missing(opened, piece):
+    job_of = lru_cache(1)(lambda length: _job(opened, network, length))
+    while pieces:
+        with_others = []
+        for piece in pieces:
+            if not lock.claim(piece.samples):
+                with_others.append(piece)
                 continue
-            length = opened.length_of(piece.samples[0])
-            if job is None or length != job_length:
-                job, job_length = _job(opened, network, length), length
-            yield piece, make_chunk(job, piece, progress)
-        finally:
-            lock.release(piece.samples)
+            try:
+                if not presence.takes(piece.samples):
+                    with_others.append(piece)
+                elif _is_still_missing(opened, piece):
+                    job = job_of(opened.length_of(piece.samples[0]))
+                    yield piece, make_chunk(job, piece, progress)
+            finally:
+                lock.release(piece.samples)
+        if len(with_others) == len(pieces):
+            yield from ((piece, None) for piece in pieces)
+            return
+        pieces = with_others
 
 
 def _is_still_missing(opened: Opened, piece: Piece) -> bool:
@@ -199,7 +220,7 @@ def _is_still_missing(opened: Opened, piece: Piece) -> bool:
     wanted = set(piece.samples)
     if not any(wanted.intersection(held) for held, _ in opened.run.files("msgpack")):
         return True
-    return bool(wanted - inspect(opened.run, opened.record).set_damaged_aside().done)
+    return bool(wanted - inspect(opened.run, opened.record, wanted).set_damaged_aside().done)
 
 
 def _job(opened: Opened, network: PXDesignD, length: int) -> Job:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from processes import TINY, command, environment, run
 
 from pxtools.runs.folder import samples_in, spans
-from pxtools.sampling.plan import by_length, plan
+from pxtools.sampling.plan import grid, plan
 from pxtools.task.types import BinderLengths
 
 LENGTHS = BinderLengths((18, 20, 21))
@@ -120,11 +120,11 @@ def test_names_tell_their_samples(samples: list[int]) -> None:
 def test_every_missing_sample_is_planned_once(
     n: int, size: int, seed: int, rng: random.Random
 ) -> None:
-    groups = by_length(range(n), lambda sample: LENGTHS.of_sample(seed, sample))
+    cells = grid(range(n), lambda sample: LENGTHS.of_sample(seed, sample), size)
     done = {sample for sample in range(n) if rng.random() < 0.4}
-    whole = plan(set(), [], groups, size)
+    whole = plan(set(), [], cells)
     begun = [piece.samples for piece in whole if done.isdisjoint(piece.samples)][:2]
-    pieces = plan(done, begun, groups, size)
+    pieces = plan(done, begun, cells)
     assert sorted(i for piece in pieces for i in piece.samples) == sorted(set(range(n)) - done)
     for piece in pieces:
         assert len({LENGTHS.of_sample(seed, i) for i in piece.samples}) == 1
