@@ -25,7 +25,12 @@ SAMPLES, CHUNK, STEPS = 4, 2, 60  # states are saved after step 50
 Fault = Callable[[Path, Path, random.Random], None]  # folder, reference, rng
 
 
-def start(folder: Path, *more: object, tool: str = "px-sample") -> subprocess.Popen[str]:
+def start(
+    folder: Path,
+    *more: object,
+    tool: str = "px-sample",
+    env: dict[str, str] | None = None,
+) -> subprocess.Popen[str]:
     words, _ = small_run(folder, n=SAMPLES, chunk=CHUNK, steps=STEPS)
     front = ["pipeline"] if tool == "pxdesign" else []
     return subprocess.Popen(
@@ -33,7 +38,7 @@ def start(folder: Path, *more: object, tool: str = "px-sample") -> subprocess.Po
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment(),
+        env=env or environment(),
         start_new_session=True,
     )
 

@@ -1,16 +1,18 @@
-"""px-status: how far the runs of a results folder are."""
+"""px-status: how far the runs of results folders are."""
 
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from argh import arg
 
 from pxtools.commands import cli
 from pxtools.console import in_columns
-from pxtools.runs.progress import RunProgress, UnreadableRun, status
+from pxtools.runs.folder import consecutive
+from pxtools.runs.progress import RunProgress, ShardProgress, UnreadableRun, status
 
 COLUMNS = (
     "TASK",
@@ -27,29 +29,60 @@ COLUMNS = (
 as_json = json.dumps
 
 
-@arg("folder", help="the results folder, or one task's or run's folder in it")
+@arg("folders", nargs="+", help="results folders, or one task's or run's folder in them")
 @arg("--json", help="one JSON list on stdout")
 @arg("-w", "--watch", help="show it again every 2 seconds until all runs are complete")
-def px_status(folder: str, *, json: bool = False, watch: bool = False) -> None:
+def px_status(*folders: str, json: bool = False, watch: bool = False) -> None:
     """Show how far each run (task and seed) is. Exit code 1 if any is incomplete."""
     while True:
-        runs = status(Path(folder))
+        runs = status(*map(Path, folders))
         complete = all(run.complete for run in runs)
         if watch and sys.stdout.isatty():
             print("\033[H\033[2J", end="")
-        print(
-            as_json([run.to_dict() for run in runs], indent=2) if json else table(runs), flush=True
-        )
+        print(as_json([run.to_dict() for run in runs], indent=2) if json else table(runs, folders))
+        sys.stdout.flush()
         if not watch or complete:
             break
         time.sleep(2)
     sys.exit(0 if complete and runs else 1)
 
 
-def table(runs: Sequence[RunProgress | UnreadableRun]) -> str:
+def table(runs: Sequence[RunProgress | UnreadableRun], folders: Sequence[str] = ()) -> str:
+    """A line a run, with its folder where several are shown, then a line for each one's shards."""
     if not runs:
         return "no runs yet"
-    return "\n".join(in_columns([COLUMNS, *map(_cells, runs)]))
+    rows = [COLUMNS, *map(_cells, runs)]
+    if len(folders) > 1:
+        places = ["FOLDER", *(_folder_of(run, folders) for run in runs)]
+        rows = [(place, *row) for place, row in zip(places, rows, strict=True)]
+    shards = [_shards(run) for run in runs if isinstance(run, RunProgress) and run.shards]
+    return "\n".join([*in_columns(rows), *shards])
+
+
+def _folder_of(run: RunProgress | UnreadableRun, folders: Sequence[str]) -> str:
+    """The one of the folders, as it was typed, that the run lies in."""
+    return next(f for f in folders if run.run.path.is_relative_to(Path(f).absolute()))
+
+
+def _shards(run: RunProgress) -> str:
+    """4 shards of bpti 7: complete 0-1; dead 2 (on n3, silent for 2h10m); waiting 3"""
+    order = ("complete", "running", "stopped", "dead", "waiting")
+    by_state = sorted(run.shards, key=lambda shard: order.index(shard.state))
+    groups = groupby(by_state, key=lambda shard: shard.state)
+    words = [f"{state} {', '.join(_named(state, list(group)))}" for state, group in groups]
+    return f"{len(run.shards)} shards of {run.run.name} {run.seed}: {'; '.join(words)}"
+
+
+def _named(state: str, shards: Sequence[ShardProgress]) -> Iterator[str]:
+    if state in ("complete", "waiting"):
+        for stretch in consecutive([shard.shard.index for shard in shards]):
+            yield str(stretch[0]) if len(stretch) == 1 else f"{stretch[0]}-{stretch[-1]}"
+        return
+    for shard in shards:
+        assert shard.worker
+        done = f"{shard.shard.index} ({shard.done}/{shard.total} samples, on {shard.worker.host}"
+        silent = f", silent for {_duration(shard.worker.silent_seconds)}" * (state == "dead")
+        yield f"{done}{silent})"
 
 
 def _cells(run: RunProgress | UnreadableRun) -> tuple[str, ...]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pxtools.errors import DamagedError, InputError
 from pxtools.runs.folder import RunDir, find_runs
 from pxtools.runs.lock import Lock
 from pxtools.runs.record import RunJson
 from pxtools.runs.sequences import count
+from pxtools.runs.shards import Shard
 from pxtools.runs.state import StateHead
+from pxtools.runs.workers import Worker, workers_of
+
+ShardState = Literal["complete", "running", "stopped", "dead", "waiting"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,40 @@ class Begun:
 
 
 @dataclass(frozen=True)
+class ShardProgress:
+    """How far a shard is, as its process has said: `worker` is None where none has begun."""
+
+    shard: Shard
+    worker: Worker | None
+    done: int  # of the samples that it was started for
+
+    @property
+    def total(self) -> int | None:
+        return len(self.worker.wanted) if self.worker else None
+
+    @property
+    def state(self) -> ShardState:
+        """Stopped: ended in order, samples are missing. Dead: silent, without having ended."""
+        if self.worker is None:
+            return "waiting"
+        if self.done == self.total:
+            return "complete"
+        if self.worker.alive:
+            return "running"
+        return "stopped" if self.worker.ended else "dead"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "shard": f"{self.shard.index}/{self.shard.count}",
+            "state": self.state,
+            "samples_done": self.done,
+            "samples_total": self.total,
+            "host": self.worker.host if self.worker else None,
+            "seconds_silent": round(self.worker.silent_seconds) if self.worker else None,
+        }
+
+
+@dataclass(frozen=True)
 class RunProgress:
     """How far one run (task and seed) is."""
 
@@ -46,11 +84,9 @@ class RunProgress:
     cifs: int
     sequences: int  # rows of sequences.csv
     begun: Sequence[Begun]
+    shards: Sequence[ShardProgress]  # empty where none was started as a shard
+    working: bool  # a process is at work, on whatever host
     complete: bool  # all CIFs are there and were checked
-
-    @property
-    def working(self) -> bool:
-        return any(chunk.working for chunk in self.begun)
 
     @property
     def samples_per_hour(self) -> float | None:
@@ -90,6 +126,7 @@ class RunProgress:
             "samples_per_hour": self.samples_per_hour,
             "seconds_left": self.seconds_left,
             "working": self.working,
+            "shards": [shard.to_dict() for shard in self.shards],
         }
 
 
@@ -115,9 +152,10 @@ class UnreadableRun:
         }
 
 
-def status(folder: Path) -> list[RunProgress | UnreadableRun]:
-    """How far each run below a results folder is. Raises InputError if it is none."""
-    return [progress_of(run) for run in find_runs(folder)]
+def status(*folders: Path) -> list[RunProgress | UnreadableRun]:
+    """How far each run below results folders is. Raises InputError for a folder that is none."""
+    runs = dict.fromkeys(run for folder in folders for run in find_runs(folder))
+    return [progress_of(run) for run in runs]
 
 
 def progress_of(run: RunDir) -> RunProgress | UnreadableRun:
@@ -129,23 +167,47 @@ def progress_of(run: RunDir) -> RunProgress | UnreadableRun:
     wanted = range(asked.n_sample)
     cifs = run.cif_samples().intersection(wanted)
     chunks = run.files("msgpack")
-    in_chunks = {sample for samples, _ in chunks for sample in samples}
+    done = cifs.union(*(samples for samples, _ in chunks)).intersection(wanted)
+    workers = workers_of(run)
+    alive = [worker for worker in workers if worker.alive]
+    at_work = {sample for worker in alive for sample in worker.samples}
+    begun = [
+        Begun(
+            samples,
+            StateHead.read(path),
+            not at_work.isdisjoint(samples) or _is_claimed(run, samples),
+        )
+        for samples, path in run.files("state")
+    ]
     return RunProgress(
         run=run,
         seed=asked.record.seed,
         model=asked.record.model.name,
         n_step=asked.record.schedule.N_step,
         total=asked.n_sample,
-        done=len(cifs | in_chunks.intersection(wanted)),
+        done=len(done),
         chunks=len(chunks),
         cifs=len(cifs),
         sequences=count(run.path),
-        begun=[
-            Begun(samples, StateHead.read(path), _is_claimed(run, samples))
-            for samples, path in run.files("state")
-        ],
+        begun=begun,
+        shards=list(_shards(workers, done)),
+        working=bool(alive) or any(chunk.working for chunk in begun),
         complete=run.success.is_file() and len(cifs) == asked.n_sample,
     )
+
+
+def _shards(workers: Sequence[Worker], done: set[int]) -> Iterator[ShardProgress]:
+    """All shards of the count that was last heard of."""
+    heard = [worker for worker in workers if worker.shard]
+    if not heard:
+        return
+    last = min(heard, key=lambda worker: worker.silent_seconds)
+    known = {worker.shard: worker for worker in heard}
+    assert last.shard
+    for index in range(last.shard.count):
+        shard = Shard(index, last.shard.count)
+        worker = known.get(shard)
+        yield ShardProgress(shard, worker, len(done.intersection(worker.wanted)) if worker else 0)
 
 
 def _is_claimed(run: RunDir, samples: list[int]) -> bool:

@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import faults
 import pytest
 from faults import CHUNK, STEPS, assert_same, run_folder, wait_for
 from hypothesis import given
 from hypothesis import strategies as st
 from locks import with_locks_of_one_host, without_locks
-from processes import command, environment, run, small_run
+from processes import environment, run, small_run
 
 from pxtools.errors import InputError
 from pxtools.runs import lock
@@ -49,13 +50,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(folder: Path, *more: object, env: dict[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command("px-sample", *words_of(folder, *more)),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=env,
-    )
+    return faults.start(folder, "--N_sample", N, *more, env=env)
 
 
 def write_cifs(folder: Path) -> None:
