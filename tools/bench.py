@@ -36,7 +36,8 @@ from pxtools.runs.chunk import Chunk
 from pxtools.runs.design_cif import cif_writer
 from pxtools.runs.record import ChainRecord, ModelRecord, RunJson, RunRecord, TaskRecord
 from pxtools.runs.schedule import Schedule
-from pxtools.structure.reading import protein_chains, read_structure
+from pxtools.structure.parsing import read_structure
+from pxtools.structure.reading import protein_chains
 from pxtools.structure.residues import BACKBONE, ResidueNumber, letter_of
 from pxtools.structure.target import TargetChain
 from pxtools.task.reading import read_tasks

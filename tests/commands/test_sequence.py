@@ -21,7 +21,7 @@ from pxtools.network.protein_mpnn_weights import read_weights
 from pxtools.runs.sequences import Sequence
 from pxtools.runs.tables import as_markdown
 from pxtools.sequences.design import read_design
-from pxtools.structure.reading import structure_text
+from pxtools.structure.parsing import structure_text
 
 DOCS = Path(__file__).parents[2] / "docs"
 TCR = STRUCTURES / "1BD2.cif.gz"
