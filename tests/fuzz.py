@@ -5,6 +5,7 @@ printed with its kind and seed; such seeds belong into test_fuzz.py.
 """
 
 import gzip
+import io
 import json
 import random
 import sys
@@ -12,6 +13,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from dataclasses import replace
 from pathlib import Path
 
@@ -218,7 +220,8 @@ def kinds(folder: Path) -> dict[str, Reader]:
 def try_one(kind: Reader, name: str, seed: int) -> None:
     data, read = kind
     try:
-        read(mutate(data, random.Random(f"{name} {seed}")))
+        with redirect_stderr(io.StringIO()):  # warnings
+            read(mutate(data, random.Random(f"{name} {seed}")))
     except DamagedError:
         pass
     except InputError as error:
