@@ -9,6 +9,7 @@ from argh import arg
 
 from pxtools.commands import cli
 from pxtools.console import say, warn
+from pxtools.errors import InputError
 
 if TYPE_CHECKING:
     from pxtools.task.inspection import Check
@@ -25,6 +26,8 @@ def px_target(
     from pxtools.task.inspection import check, report, warnings
     from pxtools.task.reading import read_tasks
 
+    if dump_dir == "":
+        raise InputError.of("-o", "folder", "a folder such as look/", "nothing")
     model_file = read_model(model)
     checks = [check(task, model_file) for task in read_tasks(input_json_path)]
     for number, checked in enumerate(checks):
@@ -38,12 +41,12 @@ def px_target(
 def _write(checked: Check, folder: Path) -> None:
     from pxtools.network.features import featurize
     from pxtools.runs.design_cif import target_cif
-    from pxtools.runs.files import write_atomically
+    from pxtools.runs.files import make_folder, write_atomically
     from pxtools.task.inspection import pymol_script
 
     name = checked.task.name
     cif, script = folder / f"{name}_parsed_target.cif", folder / f"{name}_parsed_target.pml"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     atoms = featurize(checked.target, 1).atoms.deposited()
     write_atomically(cif, target_cif(atoms, checked.design.sequences, name))
     write_atomically(script, pymol_script(checked, cif).encode())

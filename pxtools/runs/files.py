@@ -101,6 +101,14 @@ def clock(folder: Path) -> float:
         return time.time()
 
 
+def make_folder(path: Path) -> None:
+    """The folder and those above it; an InputError where they cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot make this folder: {error.strerror}") from None
+
+
 def flush_folder(folder: Path) -> None:
     fd = os.open(folder, os.O_RDONLY)
     try:

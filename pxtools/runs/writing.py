@@ -12,7 +12,7 @@ from pxtools.interrupt import uninterrupted
 from pxtools.runs.chunk import Chunk
 from pxtools.runs.design_cif import cif_writer, read_back
 from pxtools.runs.design_pdb import pdb_letters, pdb_writer
-from pxtools.runs.files import flush_folder, set_aside, write_atomically
+from pxtools.runs.files import flush_folder, make_folder, set_aside, write_atomically
 from pxtools.runs.folder import RunDir
 from pxtools.runs.inventory import damaged_cifs, own_chunk, refuse_links
 from pxtools.runs.record import RunJson
@@ -140,7 +140,7 @@ class Writer:
             text, rmsd = write(i)
             self.misfolded += rmsd > RMSD_LIMIT
             with uninterrupted():
-                self.run.predictions.mkdir(exist_ok=True)
+                make_folder(self.run.predictions)
                 write_atomically(cif, text, sync_folder=False)
                 self.new += 1
             self.written(cif)
@@ -163,7 +163,7 @@ class Writer:
         if path.is_file() and not path.is_symlink() and path.read_bytes() == text:
             return
         with uninterrupted():
-            path.parent.mkdir(exist_ok=True)
+            make_folder(path.parent)
             write_atomically(path, text, sync_folder=False)
             self.new_pdbs += 1
 

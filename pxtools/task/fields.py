@@ -91,18 +91,19 @@ def structure_file(field: Field, base: Path, text: Any) -> Path:
         places = " or ".join(dict.fromkeys(map(str, tried)))
         if folder := next((c for c in tried if c.is_dir()), None):
             raise field.wrong("an mmCIF or PDB file", f"the folder {folder}")
-        near = next(filter(None, map(_beside, tried)), None)
+        near = next(filter(None, map(file_beside, tried)), None)
     except (OSError, RuntimeError) as error:  # too long, a folder that may not be read, ~nobody
         raise field.wrong("an mmCIF or PDB file", f"{text} ({error})") from None
     hint = f" (did you mean {near}?)" if near else ""
     raise field.wrong(f"an existing mmCIF or PDB file{hint}", f"no file at {places}")
 
 
-def _beside(path: Path) -> Path | None:
+def file_beside(path: Path) -> Path | None:
     """A file of nearly that name in the same folder."""
-    if not path.parent.is_dir():
+    try:
+        names = [p.name for p in path.parent.iterdir() if p.is_file()]
+    except OSError:
         return None
-    names = [p.name for p in path.parent.iterdir() if p.is_file()]
     stems = {n.lower().removesuffix(".gz").rpartition(".")[0]: n for n in sorted(names)}
     stem = path.name.lower().removesuffix(".gz").rpartition(".")[0]
     near = nearest(path.name, names) or stems.get(stem)

@@ -53,7 +53,9 @@ def _read_text(path: str, source: str) -> str:
             raise InputError(f"{source}: expected a task file under {MAX_TASK_BYTES:,} bytes")
         return raw.decode("utf-8-sig")
     except OSError as error:
-        raise InputError(f"{source}: cannot read the task file: {error.strerror}") from None
+        near = None if path == "-" else fields.file_beside(Path(path))
+        hint = f"; did you mean {near}?" if near and not Path(path).exists() else ""
+        raise InputError(f"{source}: cannot read the task file: {error.strerror}{hint}") from None
     except UnicodeDecodeError:
         raise InputError(
             f"{source}: expected a JSON or YAML task file, found bytes that are not text"

@@ -199,3 +199,22 @@ def test_the_published_commands_do_the_same(tmp_path: Path, task_file: TaskFile)
         "bpti_parsed_target.cif",
         "bpti_parsed_target.pml",
     ]
+
+
+@pytest.mark.parametrize(
+    ("folder", "part"),
+    [("taken", "cannot make this folder: File exists"), ("taken/x", "Not a directory"), ("", "-o")],
+)
+def test_a_folder_that_cannot_be_made_is_one_line(
+    tmp_path: Path, task_file: TaskFile, folder: str, part: str
+) -> None:
+    (tmp_path / "taken").write_text("a file")
+    task = task_file(fixture_task("bpti"))
+    done = run("px-target", "-i", task, "-o", folder and tmp_path / folder)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and part in done.stderr
+
+
+def test_the_nearest_task_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "Design.yaml").write_text("binder_length: 9\n")
+    with pytest.raises(InputError, match=r"No such file or directory; did you mean .*Design\.yaml"):
+        read_tasks(str(tmp_path / "design.yaml"))
