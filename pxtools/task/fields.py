@@ -131,7 +131,8 @@ def crop(field: Field, chain: str, value: Any) -> tuple[tuple[int, int], ...] | 
         raise field.wrong(example, value)
     parts = _parts(value)
     if len(parts) == 2 and isinstance(value, list) and all(p.isdigit() for p in parts):
-        raise field.wrong(f'"{"-".join(parts)}" (a list keeps just its residues)', value)
+        found = f"[{', '.join(parts)}]"
+        raise field.wrong(f'"{"-".join(parts)}" (a list keeps just its residues)', found)
     ranges = []
     for part in parts:
         match = re.fullmatch(r"(-?\d{1,6})(?:\s*-\s*(-?\d{1,6}))?", _without(chain, part))

@@ -99,10 +99,9 @@ class _Loader(yaml.SafeLoader):
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 line = key.start_mark.line + 1
                 if key.value in lines:
-                    raise _Repeated(
-                        f"{shown(key.value)} is given twice (lines {lines[key.value]} and "
-                        f"{line}): keep one"
-                    )
+                    first = lines[key.value]
+                    where = f"lines {first} and {line}" if first < line else f"line {line}"
+                    raise _Repeated(f"{shown(key.value)} is given twice ({where}): keep one")
                 lines[key.value] = line
         return super().construct_mapping(node, deep)
 

@@ -161,14 +161,22 @@ def _check_pick(
                 f"{kept[number]}{number} ({name}: {', '.join(there[:20]) or 'none'})",
                 f"{name}{number}",
             )
+    present = {polymer.number(site) for site in polymer.sites}
     for number in pick.hotspots:
         if number not in kept:
             labels = _if_authors(polymer.labels_of([number]))
+            near = min(kept, key=lambda other: abs(other.number - number.number))
+            left_out = (
+                ", which the crop leaves out"
+                if number in present and not pick.keeps(number.number)
+                else ""
+            )
             raise InputError.of(
                 task.source,
                 f"{where}, hotspot",
-                f"residues of the crop that are resolved (the chain has {span}{labels})",
-                str(number),
+                f"residues of the crop that are resolved (the chain has {span}, the nearest is "
+                f"{kept[near]} {near}{labels})",
+                f"{number}{left_out}",
             )
 
 

@@ -220,6 +220,18 @@ def test_a_hotspot_that_is_another_residue_is_refused(tmp_path: Path) -> None:
         read_target(read_tasks(yaml_task(tmp_path, text))[0])
 
 
+@pytest.mark.parametrize(
+    ("hotspot", "part"),
+    [(400, "the nearest is SER 47), found 400"), (50, "found 50, which the crop leaves out")],
+)
+def test_the_nearest_residue_to_a_hotspot_is_named(tmp_path: Path, hotspot: int, part: str) -> None:
+    chain = f"{{crop: 1-47, hotspots: [{hotspot}]}}"
+    text = f"binder_length: 9\ntarget: {{file: BPTI, chains: {{A: {chain}}}}}\n"
+    with pytest.raises(InputError) as error:
+        read_target(read_tasks(yaml_task(tmp_path, text))[0])
+    assert part in str(error.value)
+
+
 def test_a_crop_beyond_the_chain_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
