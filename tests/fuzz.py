@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -24,6 +25,7 @@ from conftest import DATA, STRUCTURES, fixture_task
 
 from pxtools.conversion.torch_file import read_checkpoint
 from pxtools.errors import DamagedError, InputError
+from pxtools.network import protein_mpnn_weights
 from pxtools.network.config import Config, Help
 from pxtools.network.weights import ModelFile, load_network, read_model
 from pxtools.runs.chunk import Chunk, pack_chunk, unpack_chunk
@@ -38,6 +40,9 @@ from pxtools.scoring.columns import Scores
 from pxtools.scoring.metrics import score
 from pxtools.scoring.ranking import best_first
 from pxtools.scoring.summary import in_words, summary
+from pxtools.sequences.design import read_design
+from pxtools.sequences.lettered_cif import lettered_cif
+from pxtools.sequences.making import Made
 from pxtools.structure.complex import read_complex
 from pxtools.task.design import prepare
 from pxtools.task.reading import read_tasks
@@ -160,6 +165,12 @@ def complex_text() -> bytes:
     return b"".join([*atoms, b"END\n"])
 
 
+def write_letters(data: bytes) -> None:
+    design = read_design("x", "x", data, None, ())
+    n = len(design.binder.sites)
+    lettered_cif(Made(design, 0, "A" * n, 1.0, 1.0, np.ones(n)), "x")
+
+
 def kinds(folder: Path) -> dict[str, Reader]:
     yaml = (
         f"task_name: x\nbinder_length: 9\ntarget:\n  file: {STRUCTURES}/5PTI.cif.gz\n"
@@ -188,6 +199,14 @@ def kinds(folder: Path) -> dict[str, Reader]:
         path.write_bytes(data)
         read_checkpoint(path)
 
+    def read_letters(data: bytes) -> None:
+        path = folder / "mpnn.safetensors"
+        path.write_bytes(data)
+        protein_mpnn_weights.read_weights(str(path))
+
+    letters = Path(str(files("pxtools").joinpath("data/proteinmpnn_v_48_020.safetensors")))
+    mpnn = letters.read_bytes()
+    mpnn_header = 8 + int.from_bytes(mpnn[:8], "little")
     weights = (DATA / "tiny" / "weights.safetensors").read_bytes()
     config = (DATA / "tiny" / "config.json").read_bytes()
     (folder / "config.json").write_bytes(config)
@@ -201,7 +220,9 @@ def kinds(folder: Path) -> dict[str, Reader]:
         "structure.pdb": structure_reader(folder, "1HVR.pdb.gz", ".pdb"),
         "chunk": (a_chunk(folder), read_chunk_bytes),
         "complex.pdb": (complex_text(), lambda data: score(read_complex("x", data))),
+        "design.pdb": (complex_text(), write_letters),
         "summary.csv": (summary_text(), read_rows),
+        "letters": (mpnn[:mpnn_header], lambda head: read_letters(head + mpnn[mpnn_header:])),
         "run.json": (json.dumps(record).encode(), read_record),
         # the head of a large file is where mutations matter
         "weights": (

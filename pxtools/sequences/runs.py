@@ -32,6 +32,7 @@ from pxtools.sequences.options import MAX_SEQUENCES, Options
 from pxtools.structure.parsing import structure_text
 
 GPU_DESIGNS_AT_ONCE = 16
+SEQUENCES_AT_ONCE = 64  # of a design: what a killed process may lose
 SUFFIXES = (".gz", ".cif", ".mmcif", ".pdb", ".ent")
 
 
@@ -57,7 +58,7 @@ class SequenceRequest:
 
 @dataclass(frozen=True)
 class Finished:
-    """A structure whose sequences are in the table."""
+    """A structure whose sequences, or a part of them, are in the table."""
 
     rows: list[Sequence]
     cifs: list[Path]  # with the letters in them, if they were asked for
@@ -72,7 +73,7 @@ class Sequenced:
 
 
 def sequence(request: SequenceRequest, finished: Callable[[Finished], None]) -> Sequenced:
-    """Make the sequences that are not there yet; `finished` gets those of each structure, in order.
+    """Make the sequences that are not there yet; `finished` gets them in order.
 
     A sequence depends on backbone, weights, options, seed and its number, and on nothing else.
     Raises InputError.
@@ -94,6 +95,7 @@ class _Job:
     path: Path
     name: str
     is_of_run: bool
+    numbers: range
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,11 @@ class _Work:
         return [job for cif in cifs for job in self._job(folder, cif, cif.stem, True)]
 
     def _job(self, folder: Folder, path: Path, name: str, is_of_run: bool) -> list[_Job]:
-        return [_Job(folder, path, name, is_of_run)] if folder.is_ours else []
+        if not folder.is_ours:
+            return []
+        every = range(self.request.num_seqs)
+        parts = [every[i : i + SEQUENCES_AT_ONCE] for i in every[::SEQUENCES_AT_ONCE]]
+        return [_Job(folder, path, name, is_of_run, numbers) for numbers in parts]
 
     def _folder_of(self, run: RunDir) -> Folder:
         if run.path in self.folders:
@@ -223,7 +229,7 @@ class _Work:
         """The numbers without a row, or without a file if those were asked for."""
         return [
             number
-            for number in range(self.request.num_seqs)
+            for number in job.numbers
             if (design.name, number, made_from) not in job.folder.rows
             or (self.request.cif and not was_made_from(_cif(job, number), made_from))
         ]
@@ -242,9 +248,8 @@ class _Work:
                 if row.key not in folder.rows:
                     folder.add(row)
         if self.request.cif:
-            cifs = [_cif(outcome.job, number) for number in range(self.request.num_seqs)]
-        keys = [(design.name, n, outcome.made_from) for n in range(self.request.num_seqs)]
-        rows = [folder.rows[key] for key in keys]
+            cifs = [_cif(outcome.job, number) for number in outcome.job.numbers]
+        rows = [folder.rows[design.name, n, outcome.made_from] for n in outcome.job.numbers]
         target = tuple(design.target.values())
         complexes = self.complexes.setdefault(folder.path, [])
         if self.request.predictor:
@@ -268,8 +273,9 @@ class _Work:
         )
 
     def _say(self, outcome: _Outcome) -> None:
-        design, self.count = outcome.design, self.count + 1
-        if not self.request.quiet and self.count % LINE_EVERY_FILES == 0:
+        design = outcome.design
+        self.count += outcome.job.numbers.stop == self.request.num_seqs
+        if not self.request.quiet and self.count and self.count % LINE_EVERY_FILES == 0:
             new = sum(folder.new for folder in self.folders.values())
             say(f"  Choosing amino acids: {self.count} designs, {new} new sequences")
         remark = f"{design.left_out} target residues lack N, CA, C or O and are left out"
