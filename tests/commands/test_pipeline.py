@@ -276,10 +276,12 @@ def test_status_of_all_kinds_of_folders(tmp_path: Path) -> None:
     run("px-sample", *words)
     status = run("px-status", tmp_path / "out")
     assert status.returncode == 1
-    assert re.search(r"bpti +7 +3/3 +2 +0/3 +tiny +incomplete", status.stdout)
+    assert re.search(r"bpti +7 +3/3 +2 +0/3 +- +tiny +incomplete", status.stdout)
     run("px-write-cif", *sorted((folder / "chunks").glob("*.msgpack")))
     complete = run("px-status", folder)
-    assert complete.returncode == 0 and re.search(r"3/3 +2 +3/3 +tiny +complete", complete.stdout)
+    assert complete.returncode == 0 and re.search(
+        r"3/3 +2 +3/3 +- +tiny +complete", complete.stdout
+    )
     (folder / "run.json").write_text("{")
     broken = run("px-status", tmp_path / "out")
     assert broken.returncode == 1 and "not a readable run.json" in broken.stdout
@@ -313,7 +315,10 @@ def test_just_reads_settings_before_and_after_the_recipe(tmp_path: Path) -> None
     for i, words in enumerate(
         (
             ["pipeline", "preset=quick", "N_sample=1", "N_step=2", "sample_diffusion_chunk_size=1"],
-            ["preset=quick", "N_sample=1", "N_step=2", "sample_diffusion_chunk_size=1", "pipeline"],
+            [
+                *("preset=quick", "N_sample=1", "N_step=2", "sample_diffusion_chunk_size=1"),
+                *("sequences=0", "pipeline"),
+            ],
         )
     ):
         own = [f"model={TINY}", f"input_json_path={task}", f"dump_dir={tmp_path / f'r {i}'}"]
@@ -330,6 +335,9 @@ def test_just_reads_settings_before_and_after_the_recipe(tmp_path: Path) -> None
         assert list((tmp_path / f"r {i}").rglob("SUCCESS_FILE"))
         assert "✓ Saved all 1 samples" in done.stderr
         assert "bpti seed_12345: 1 design in 1 cluster; pass every check: " in done.stdout
+        letters = list((tmp_path / f"r {i}").rglob("sequences.csv"))
+        assert len(letters) == (i == 0) and ("MPNN_SCORE" in done.stdout) == (i == 0)
+        assert bool(re.search(r"^  bpti_sample_0  [A-Y]{40}$", done.stdout, re.M)) == (i == 0)
     wrong = subprocess.run(
         [JUST, "--justfile", root / "justfile", "pipeline", "extended"],
         capture_output=True,
