@@ -22,6 +22,12 @@ def run(command: Callable[..., Any]) -> NoReturn:
     except InputError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         sys.exit(2)
+    except RuntimeError as error:
+        if not str(error).startswith("NumPy was built with baseline"):
+            raise
+        reason = " ".join(str(error).split())
+        print(f"{parser.prog}: numpy does not run on this processor: {reason}", file=sys.stderr)
+        sys.exit(2)
     except Interrupted as stop:
         print(f"{parser.prog}: stopped; the same command goes on from here", file=sys.stderr)
         sys.exit(stop.exit_code)

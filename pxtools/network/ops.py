@@ -22,7 +22,7 @@ from pxtools.errors import InputError
 A = TypeVar("A", mx.array, np.ndarray)
 EPS = 1e-5
 SCORES_AT_ONCE = 1 << 18  # of attention, on a CPU: what stays in a core's cache
-MAX_WORKERS = 64  # OpenBLAS in numpy's wheel is built for as many callers
+MAX_WORKERS = 128  # OpenBLAS in numpy's wheel has buffers for as many callers
 _workers: ThreadPoolExecutor | None = None
 
 

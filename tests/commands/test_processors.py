@@ -1,0 +1,92 @@
+"""Every processor: px-sample under qemu's older ones, and a run that changes processors."""
+
+import json
+import platform
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from processes import command, environment, run, small_run
+
+from pxtools.network import ops
+from pxtools.runs.chunk import read_chunk
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "bpti.yaml"
+QEMU = shutil.which("qemu-x86_64")
+
+pytestmark = pytest.mark.slow
+under_qemu = pytest.mark.skipif(
+    QEMU is None or platform.machine() != "x86_64",
+    reason="needs qemu-x86_64 (Debian: qemu-user) on an x86-64 machine",
+)
+
+
+def two_steps(folder: Path, cpu: str | None = None) -> subprocess.CompletedProcess[str]:
+    """The example with the embedded model, on `cpu` as qemu knows it."""
+    words = command("px-sample", "-i", EXAMPLE, "-o", folder, "--device", "cpu")
+    words += ["--N_sample", "1", "--N_step", "2"]
+    emulator = [str(QEMU), "-cpu", cpu] if cpu else []
+    return subprocess.run(
+        [*emulator, *words], capture_output=True, text=True, env=environment(), timeout=900
+    )
+
+
+@pytest.fixture(scope="module")
+def native(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    done = two_steps(tmp_path_factory.mktemp("native"))
+    assert done.returncode == 0, done.stderr
+    return read_chunk(Path(done.stdout.strip())).xyz
+
+
+@under_qemu
+@pytest.mark.parametrize("cpu", ["Haswell", "Nehalem"])
+def test_the_example_runs_without_avx512_and_without_avx(
+    cpu: str, tmp_path: Path, native: np.ndarray
+) -> None:
+    done = two_steps(tmp_path, cpu)
+    assert done.returncode == 0, done.stderr
+    chunk = Path(done.stdout.strip())
+    begun_with = json.loads((chunk.parents[1] / "run.json").read_text())["versions"]
+    assert begun_with["blas"].endswith(f"processor {cpu}")
+    np.testing.assert_allclose(read_chunk(chunk).xyz, native, atol=1e-2)  # Å
+
+
+@under_qemu
+def test_a_processor_that_numpy_refuses_is_named_in_one_line(tmp_path: Path) -> None:
+    """Penryn lacks SSE4.2."""
+    refused = two_steps(tmp_path, "Penryn")
+    (line,) = [x for x in refused.stderr.splitlines() if "TCG doesn't support" not in x]
+    assert refused.returncode == 2
+    assert line.startswith("px-sample: numpy does not run on this processor: ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_goes_on_with_another_processor_says_so_once(tmp_path: Path) -> None:
+    if not ops.blas().startswith("openblas"):
+        pytest.skip(f"OPENBLAS_CORETYPE does not change {ops.blas()}")
+    older = {"x86_64": "Nehalem", "aarch64": "ARMV8"}[platform.machine()]
+    if ops.blas().endswith(older):
+        pytest.skip("this is the oldest processor that OpenBLAS knows")
+    words, folder = small_run(tmp_path, n=2, steps=6)
+    assert run("px-sample", *words).returncode == 0
+    extended = ["px-sample", *words, "--N_sample", 3]
+
+    def go_on() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command(*extended),
+            capture_output=True,
+            text=True,
+            env=environment(OPENBLAS_CORETYPE=older),
+        )
+
+    done = go_on()
+    assert done.returncode == 0
+    (warning,) = [line for line in done.stderr.splitlines() if "goes on with" in line]
+    assert f"begun with {ops.blas()}, goes on with" in warning
+    assert f"processor {older}:" in warning
+    assert json.loads((folder / "run.json").read_text())["versions"]["blas"] == ops.blas()
+    assert "goes on with" not in go_on().stderr  # nothing is missing: nothing is computed
+    assert re.search(r"3 samples exist", go_on().stderr)
