@@ -71,7 +71,8 @@ def sample(request: SampleRequest, finished: Finished = lambda path: None) -> Sa
     _name_model(model, request.model)
     if request.dtype != "float32" and ops.on_cpu():
         warn(
-            f"--dtype {request.dtype} saves time on a GPU only; on a CPU it is slower than float32"
+            f"--dtype {request.dtype} saves time on a GPU only: on a CPU the weights are rounded "
+            "to it and the products done in float32"
         )
     opened = list(_opened(request, model))
     network = cache(lambda: load_network(model, request.dtype))  # only if something is missing

@@ -133,6 +133,42 @@ def test_reduced_precision(
         assert np.abs(found - wanted).max() > 1e-5 * np.abs(wanted).max()  # it is reduced
 
 
+@pytest.mark.parametrize("dtype, tolerance", [(mx.float16, 2e-3), (mx.bfloat16, 2e-2)])
+def test_reduced_precision_on_a_cpu_rounds_the_weights(
+    features: Features, recorded: Recorded, dtype: mx.Dtype, tolerance: float
+) -> None:
+    model = tiny_network()
+    model.reduce_precision(dtype)
+    condition = model.condition(features, load("features/bpti.npz")["ref_pos"])
+    x = recorded["x_noisy@16"]
+    wanted, found = recorded["x_denoised@16"] - x / 2, model.denoise(mx.array(x), 16, condition)
+    assert_close(np.array(found) - x / 2, wanted, tolerance)
+    assert np.abs(np.array(found) - x / 2 - wanted).max() > 1e-4 * np.abs(wanted).max()
+
+
+def test_on_a_cpu_all_is_float32(tiny: Tiny) -> None:
+    """numpy would go on in float64, half as fast, from a single array of it."""
+    model, condition = tiny
+    sigma = np.asarray(16.0, np.float32)
+    level = model.diffusion_module.at_noise_level(sigma, condition)
+    x = np.zeros((1, len(condition.c), 3), np.float32)
+    denoised = model.diffusion_module(x, sigma, level, condition)
+    flat = dict(tree_flatten([condition[:-1], level, denoised]))
+    arrays = [array for array in flat.values() if array is not None]
+    assert {array.dtype for array in arrays} == {np.dtype(np.float32)}
+    atoms = condition.atoms
+    for array in (atoms.ref_pos, atoms.ref_charge, atoms.identity, atoms.pool):
+        assert array.dtype == np.float32
+
+
+def test_a_sample_is_the_same_in_whatever_company(tiny: Tiny, recorded: Recorded) -> None:
+    model, condition = tiny
+    x = mx.array(np.concatenate([recorded["x_noisy@16"], recorded["x_noisy@1"]]))
+    together = np.array(model.denoise(x, 16, condition))
+    for i in range(len(x)):
+        np.testing.assert_array_equal(model.denoise(x[i : i + 1], 16, condition)[0], together[i])
+
+
 @pytest.fixture(scope="module")
 def full() -> PXDesignD:
     parameters = json.loads((DATA / "full/parameters.json").read_text())
