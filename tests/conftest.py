@@ -4,10 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 
 pytest_plugins = ["tiny_model"]
+# how long an example takes is the machine's affair
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 DATA = Path(__file__).parent / "data"
 STRUCTURES = DATA / "structures"
 # fixture -> the structure its task is about

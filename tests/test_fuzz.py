@@ -17,6 +17,7 @@ def test_what_once_crashed(readers: dict[str, Reader], kind: str, seed: int) -> 
     try_one(readers[kind], kind, seed)
 
 
+@pytest.mark.slow
 def test_mutated_files_are_read_or_refused(readers: dict[str, Reader]) -> None:
     for name, kind in readers.items():
         for seed in range(10**6, 10**6 + 60):

@@ -50,6 +50,7 @@ def lines_of_run(stderr: str) -> str:
     return re.sub(r"^Model .*\n", "", stderr)
 
 
+@pytest.mark.slow
 def test_the_printed_words_are_the_documented_ones(tmp_path: Path) -> None:
     words, folder = small_run(tmp_path, steps=120)
     sampled = run("px-sample", *words)
@@ -89,6 +90,7 @@ def test_the_printed_words_are_the_documented_ones(tmp_path: Path) -> None:
     assert lines_of_run(quiet.stderr) == ""
 
 
+@pytest.mark.slow
 def test_saving_lines_come_every_50_files(tmp_path: Path) -> None:
     words, _ = small_run(tmp_path, n=120, chunk=60, steps=1)
     sampled = run("px-sample", *words)
@@ -263,6 +265,7 @@ def test_write_cif_from_a_task(tmp_path: Path) -> None:
         assert refused.returncode == 2 and "chunk file" in refused.stderr
 
 
+@pytest.mark.slow
 def test_status_of_all_kinds_of_folders(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     empty = run("px-status", tmp_path / "empty")
@@ -307,6 +310,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     assert "Traceback" not in stderr
 
 
+@pytest.mark.slow
 def test_just_reads_settings_before_and_after_the_recipe(tmp_path: Path) -> None:
     import subprocess
 

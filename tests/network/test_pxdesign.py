@@ -183,6 +183,7 @@ def full() -> PXDesignD:
     return model
 
 
+@pytest.mark.slow
 def test_released_size(full: PXDesignD, features: Features) -> None:
     n_parameters = sum(w.size for w in dict(tree_flatten(full.parameters())).values())
     assert n_parameters == pytest.approx(139.0e6, rel=1e-3)

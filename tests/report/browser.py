@@ -96,7 +96,7 @@ def _unfiltered(kind: int, line: np.ndarray, above: np.ndarray, channels: int) -
     if kind == 0:
         return line
     if kind == 2:
-        return line + above
+        return np.array(line + above)
     row, up = line.astype(int).tolist(), above.astype(int).tolist()
     for i in range(len(row)):
         left = row[i - channels] if i >= channels else 0

@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as some
 
 from pxtools.report.packing import pack, unpack
 
 
-@settings(deadline=None)
 @given(
     some.arrays(
         np.float64,

@@ -14,8 +14,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 from faults import FAULTS, Fault, assert_same, make_reference, run_folder, try_fault
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from processes import command, environment, run, small_run, write_task
 
@@ -34,6 +33,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_reference(tmp_path_factory.mktemp("reference"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_fault(fault: Fault, reference: Path) -> None:
     if fault.__name__ == "disk_full" and not hasattr(resource, "prlimit"):
@@ -198,6 +198,7 @@ def test_a_read_only_directory_is_refused_before_computing(tmp_path: Path) -> No
     assert "Diffusion" not in refused.stderr and "Traceback" not in refused.stderr
 
 
+@pytest.mark.slow
 def test_success_only_when_every_cif_parses(reference: Path, tmp_path: Path) -> None:
     words, folder = copied(reference, tmp_path)
     (folder / "chunks" / "samples_0-1.msgpack").unlink()
@@ -263,7 +264,8 @@ values = st.recursive(
 )
 
 
-@hypothesis_settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.slow
+@settings(max_examples=200)
 @given(st.data())
 def test_any_sealed_field_is_read_or_refused(chunk: Path, data: st.DataObject) -> None:
     """A chunk whose digest is right may hold anything: read, or refused as damaged."""
@@ -283,7 +285,7 @@ def test_any_sealed_field_is_read_or_refused(chunk: Path, data: st.DataObject) -
         assert not isinstance(error, KeyError | TypeError) or key == "run"
 
 
-@hypothesis_settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300)
 @given(st.binary(max_size=400))
 def test_any_bytes_are_refused(data: bytes) -> None:
     from hashlib import sha256

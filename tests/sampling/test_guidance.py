@@ -127,7 +127,7 @@ def test_a_binder_is_pushed_off_itself(bpti: Bpti) -> None:
     assert clashes(y, atoms, target)[1] < before / 4
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_where_a_sample_lies_does_not_matter(bpti: Bpti, seed: int) -> None:
     atoms, target = bpti

@@ -176,7 +176,7 @@ def test_a_binder_pulled_away_has_no_contacts_and_no_hotspots() -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_scores_do_not_depend_on_the_frame(seed: int) -> None:
     rng = np.random.default_rng(seed)
     turn, shift = random_rotations(rng, 1)[0].T, rng.normal(0, 30, 3)
@@ -344,6 +344,7 @@ def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
     assert run("px-score", tmp_path / "nothing").returncode == 2
 
 
+@pytest.mark.slow
 def test_killed_and_interrupted_scoring_goes_on(tmp_path: Path) -> None:
     words, path = small_run(tmp_path, n=60, chunk=30, steps=2)
     assert run("px-sample", *words).returncode == 0
