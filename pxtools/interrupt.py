@@ -72,7 +72,7 @@ def stop_without(parent: int, *above: int) -> None:
     """Send this process SIGTERM, as `kill` would, once its parent, or one above, is gone."""
 
     def look() -> None:
-        while os.getppid() == parent and all(map(_is_there, above)):
+        while os.getppid() == parent and all(map(is_running, above)):
             time.sleep(LOOK_EVERY_SECONDS)
         signal.pthread_kill(main, signal.SIGTERM)
 
@@ -80,7 +80,8 @@ def stop_without(parent: int, *above: int) -> None:
     threading.Thread(target=look, daemon=True).start()
 
 
-def _is_there(pid: int) -> bool:
+def is_running(pid: int) -> bool:
+    """Whether there is such a process on this machine."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pxtools.errors import InputError
-from pxtools.interrupt import uninterrupted
+from pxtools.interrupt import is_running, uninterrupted
 from pxtools.runs.files import HOST, clock, write_atomically
 from pxtools.runs.folder import RunDir, samples_in, spans
 from pxtools.runs.shards import Part, Shard, Whole, parse_shard
@@ -45,18 +45,8 @@ class Worker:
         if self.ended:
             return False
         if self.host == HOST and self.pid != os.getpid():
-            return _is_there(self.pid)
+            return is_running(self.pid)
         return self.silent_seconds < SILENT_SECONDS
-
-
-def _is_there(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def workers_of(run: RunDir) -> list[Worker]:
