@@ -65,7 +65,7 @@ class Progress:
         if len(samples) < samples[-1] - samples[0] + 1:
             self.say(f"  {len(samples)} of them, with binders of one length")
         if done:
-            self.say(f"  Going on after step {done}/{n_step}")
+            self.say(f"  Continuing after step {done}/{n_step}")
         bar: tqdm[NoReturn] = tqdm(
             total=n_step,
             initial=done,

@@ -105,9 +105,9 @@ def interrupted(folder: Path, reference: Path, rng: random.Random) -> None:
     process.send_signal(signum)
     said = process.stderr.read() if process.stderr else ""
     assert process.wait() == 128 + signum
-    assert "the same command goes on" in said and "Traceback" not in said
+    assert "run the same command to continue" in said and "Traceback" not in said
     # nothing is saved where not even one step was done
-    assert ("Going on after step" in go_on(folder)) == ("Saved samples" in said)
+    assert ("Continuing after step" in go_on(folder)) == ("Saved samples" in said)
     assert_same(folder, reference)
 
 

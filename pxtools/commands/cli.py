@@ -29,7 +29,7 @@ def run(command: Callable[..., Any]) -> NoReturn:
         print(f"{parser.prog}: numpy does not run on this processor: {reason}", file=sys.stderr)
         sys.exit(2)
     except Interrupted as stop:
-        print(f"{parser.prog}: stopped; the same command goes on from here", file=sys.stderr)
+        print(f"{parser.prog}: stopped; run the same command to continue", file=sys.stderr)
         sys.exit(stop.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -19,7 +19,9 @@ DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 @arg("-n", "--N-sample", type=int, help="designs per task and seed")
 @arg("--N-step", type=int, help="diffusion steps")
 @arg("--sample-diffusion-chunk-size", type=int, help="samples generated together")
-@arg("--seeds", help="one run for each, such as 123,456; default: those begun, else 12345")
+@arg(
+    "--seeds", help="one run for each, such as 123,456; default: the run's existing seeds, or 12345"
+)
 @arg("--shard", help="K/N: only every Nth chunk from chunk K on, counted from 0, such as 0/16")
 @arg("--samples", help="A-B: only these samples, counted from 0, such as 100-199")
 @arg("-m", "--model", help="name, folder or .safetensors file")
@@ -60,7 +62,7 @@ def px_sample(
 ) -> None:
     """Generate binder backbones for design tasks; print the path of each finished chunk file.
 
-    Stop it at any time and go on with the same command.
+    Stop it at any time; run the same command to continue.
     """
     from pxtools.runs.folder import parse_seeds
     from pxtools.runs.shards import parse_part

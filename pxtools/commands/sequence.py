@@ -21,7 +21,7 @@ PREDICTORS = ("boltz", "protenix", "af3", "colabfold", "chai")
 @arg("--fix", help='binder residues that keep the letters of the file, such as "C0:1-5,8"')
 @arg("--binder", help="the chain to design; default: the last one")
 @arg("--seed", type=int, help="of the draws")
-@arg("-o", "--out", help="folder for structures that lie in no run")
+@arg("-o", "--out", help="folder for structures that are not part of a run")
 @arg("--cif", help="write the designs with the letters in them; print these files' paths")
 @arg("--for", dest="predictor", choices=PREDICTORS, help="write its input files; print their paths")
 @arg("--device", choices=["cpu", "gpu"], help="default: the GPU where MLX has one")
@@ -47,7 +47,7 @@ def px_sequence(
     """Choose amino acids for designed binders (ProteinMPNN); the target keeps its own.
 
     Rows go to sequences.csv in the run's folder, sequences.fasta beside it; the sequences go to
-    stdout as FASTA. Stop it at any time and go on with the same command.
+    stdout as FASTA. Stop it at any time; run the same command to continue.
     """
     from pxtools.sequences.folder import as_fasta
     from pxtools.sequences.options import Options, read_bias, read_fix, read_omit
@@ -83,7 +83,7 @@ def px_sequence(
     sequenced = sequence(request, show)
     for handover in sequenced.handovers:
         print("".join(f"{path}\n" for path in handover.files), end="", flush=True)
-        say(f"✓ {handover.n_complexes} complexes for {predictor}; now type:")
+        say(f"✓ {handover.n_complexes} complexes for {predictor}; now run:")
         say(f"  {handover.command}")
         if handover.note:
             warn(handover.note)

@@ -26,14 +26,14 @@ def texts_of(run: RunDir, samples: list[int]) -> Iterator[tuple[int, bytes]]:
             try:
                 yield sample, read_cif(run.cif(sample))
             except DamagedError as error:
-                warn(f"{run.cif(sample)}: {error}; it is left out (px-write-cif mends it)")
+                warn(f"{run.cif(sample)}: {error}; it is left out (px-write-cif writes it again)")
     left = set(samples) - in_cifs
     for in_chunk, path in run.files("msgpack"):
         if left.intersection(in_chunk):
             try:
                 chunk = read_chunk(path)
             except DamagedError as error:
-                warn(f"{path}: {error}; it is left out (px-sample mends it)")
+                warn(f"{path}: {error}; it is left out (px-sample makes it again)")
                 continue
             yield from ((sample, text) for sample, text in chunk_texts(chunk) if sample in left)
             left -= set(chunk.samples)

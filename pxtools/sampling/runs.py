@@ -166,7 +166,7 @@ def _sample_run(
         unclaimed -= inspect(run, record, unclaimed).set_damaged_aside().done
     if unclaimed:
         left = f"{len(unclaimed)} samples of {run.name}"
-        say(f"Nothing left to claim: {left} are with another process")
+        say(f"Nothing left to do here: another process is making {left}")
     return Sampled(failed, len(unclaimed))
 
 
@@ -174,8 +174,8 @@ def _warn_of_other_arithmetic(opened: Opened) -> None:
     before, now = opened.begun_with.get("blas", "the BLAS of px-tools 0.1.0"), ops.blas()
     if before != now:
         warn(
-            f"{opened.run.path}: begun with {before}, goes on with {now}: from here on the last "
-            "bits of its designs may differ from those of an undisturbed run"
+            f"{opened.run.path}: started with {before}, continuing with {now}: from here on the "
+            "last bits of its designs may differ from those of an undisturbed run"
         )
 
 

@@ -15,7 +15,7 @@ class Scores:
     )
     cluster: int | None = column(
         "designs within 2 Å of CA RMSD of a better one, binders superposed, share its number",
-        empty="for files of others",
+        empty="for structures from other sources",
     )
     failed: str = column("the checks below that the design does not pass")
     binder_length: int = column("of the binder, those with a complete backbone", "residues")
@@ -65,7 +65,9 @@ class Scores:
         "of the task's hotspots that are in such a contact", "fraction", empty="without hotspots"
     )
     target_rmsd: float | None = column(
-        "CA RMSD of the sampled target to the input, superposed", "Å", empty="for files of others"
+        "CA RMSD of the sampled target to the input, superposed",
+        "Å",
+        empty="for structures from other sources",
     )
     mpnn_score: float | None = column(
         "lowest `score` of the design's sequences by px-sequence, ProteinMPNN's mean negative "

@@ -215,7 +215,7 @@ class _Work:
         try:
             text = read_cif(job.path) if job.is_of_run else structure_text(job.path)
         except DamagedError as error:
-            warn(f"{job.path}: {error}; it gets no sequence (px-write-cif mends it)")
+            warn(f"{job.path}: {error}; it gets no sequence (px-write-cif writes it again)")
             return None
         return read_design(str(job.path), job.name, text, options.binder, options.fix)
 

@@ -113,7 +113,7 @@ def as_complex(name: str, chains: list[list[Residue]], facts: "Facts") -> Comple
 
 @dataclass(frozen=True)
 class Facts:
-    """What px-write-cif says of a design in its file; nothing in files of others."""
+    """What px-write-cif says of a design in its file; nothing in files from other sources."""
 
     hotspots: frozenset[tuple[str, ResidueNumber]]
     target_rmsd: float | None

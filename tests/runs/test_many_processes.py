@@ -211,7 +211,7 @@ def test_a_process_killed_on_another_host_is_taken_for_dead_once_it_is_silent(
     second = start(tmp_path, env=with_locks_of_one_host(tmp_path, "node-2"))
     _, said = second.communicate(timeout=120)
     assert chunks_made(said) == N / CHUNK - 1  # the first chunk may still be made on node-1
-    assert "2 samples of bpti are with another process" in said
+    assert "another process is making 2 samples of bpti" in said
     (worker,) = workers_of(RunDir(run_folder(tmp_path), "bpti"))
     assert worker.host == "node-1" and worker.alive
     os.utime(worker.path, (time.time() - SILENT_SECONDS - 10,) * 2)
@@ -230,7 +230,7 @@ def test_a_shard_goes_on_with_what_it_left_on_another_host(tmp_path: Path, refer
     killed.communicate()
     requeued = start(tmp_path, *shard, env=with_locks_of_one_host(tmp_path, "node-2"))
     _, said = requeued.communicate(timeout=120)
-    assert requeued.returncode == 0 and "Going on after step 50/60" in said
+    assert requeued.returncode == 0 and "Continuing after step 50/60" in said
     assert run("pxdesign", "pipeline", *words_of(tmp_path)).returncode == 0
     assert_same(tmp_path, reference)
 

@@ -59,7 +59,7 @@ def test_a_half_finished_run_goes_on_from_its_state(old: Path, tmp_path: Path) -
     first = folder(old, "half", 2) / "chunks/samples_0-1.msgpack"
     before = first.read_bytes()
     paths, said = sample(old, "half", 2, 4)
-    assert "Going on after step 50/60" in said
+    assert "Continuing after step 50/60" in said
     assert first.read_bytes() == before
     assert not list(old.rglob("*.state")) and not list(old.rglob("*.corrupt"))
     written = run("px-write-cif", stdin=paths)
