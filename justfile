@@ -18,6 +18,7 @@ sequences := ""
 root := justfile_directory()
 recipe := root / "tools/recipe"
 python := root / ".venv/bin/python"
+parallel := "-n auto --dist loadfile"
 export PATH := root / "bin:" + env("PATH")
 export PX_VARIABLES := "preset=" + preset + "\ninput_json_path=" + input_json_path + "\ndump_dir=" + dump_dir + "\nseeds=" + seeds + "\nN_sample=" + N_sample + "\nN_step=" + N_step + "\nsample_diffusion_chunk_size=" + sample_diffusion_chunk_size + "\nmodel=" + model + "\ndevice=" + device + "\nsequences=" + sequences
 
@@ -95,12 +96,12 @@ for-developers:
 # run all tests (further words go to pytest)
 [group("develop")]
 test *words: for-developers
-    "{{ python }}" -m pytest "$@"
+    "{{ python }}" -m pytest {{ parallel }} "$@"
 
 # check style and types, and run the fast tests
 [group("develop")]
 check: lint
-    "{{ python }}" -m pytest -m "not slow"
+    "{{ python }}" -m pytest {{ parallel }} -m "not slow"
 
 # check style and types
 [group("develop")]
