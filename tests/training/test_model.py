@@ -1,10 +1,12 @@
 """The network that is trained is the one that samples: both give the recorded numbers."""
 
 import json
+from importlib import import_module
 
 import numpy as np
 import pytest
 from conftest import DATA, load
+from data import ATOM_COLUMNS, PAIR_COLUMNS, TOKEN_COLUMNS, tensors
 from tiny_model import Recorded, assert_close, tiny_weights
 
 from pxtools.network.config import Config
@@ -12,8 +14,7 @@ from pxtools.network.features import Features
 
 torch = pytest.importorskip("torch", reason="training needs PyTorch")
 
-import model as trained  # noqa: E402
-from data import ATOM_COLUMNS, PAIR_COLUMNS, TOKEN_COLUMNS, tensors  # noqa: E402
+trained = import_module("model")
 
 
 def test_the_columns_are_the_papers() -> None:
