@@ -83,6 +83,13 @@ status *settings:
 score *settings:
     @exec "{{ recipe }}" score "$@"
 
+# write a page with table, plots and structures of the designs: just report [dump_dir] [output=page.html]
+[group("look")]
+[no-cd]
+[no-exit-message]
+report *settings:
+    @exec "{{ recipe }}" report "$@"
+
 # set the environment up (done by every recipe when needed)
 [group("develop")]
 setup:

@@ -29,9 +29,11 @@ USED = {  # the variables that mean something to a recipe
     "status": ("dump_dir",),
     "score": ("dump_dir",),
     "sequence": ("dump_dir", "device"),
+    "report": PATHS,
     "clean": ("dump_dir",),
 }
 FLAGS_OF_RECIPES = {*FLAGS, "q", "h", "json", "watch", "yes", "y", "cif"}
+DUMP_DIR_FIRST = ("status", "score", "sequence", "report", "clean")
 SHOWN_ALL_THE_SAME = (0, 3, 75)  # px-sample's exit codes after which there are designs to show
 
 
@@ -62,13 +64,16 @@ def main() -> None:
         sys.exit(clean(folder, asked.options))
     if recipe in ("status", "score", "sequence"):
         run_here(recipe, [folder, *asked.options])
+    if recipe == "report":
+        task = ["--input_json_path", asked.input_json_path] if asked.input_json_path else []
+        run_here("report", [folder, *task, *asked.options])
     task = ["--input_json_path", asked.input_json_path or _example(asked.input_json_path)]
     if recipe == "target":
         out = [] if asked.dump_dir is None else ["--dump_dir", folder]
         run_here("target", [*task, *out, *asked.options])
     words = [*task, "--dump_dir", folder, *asked.options]
     if recipe == "pipeline":
-        sys.exit(whole_pipeline(words, folder, asked.sequences))
+        sys.exit(whole_pipeline(words, task, folder, asked.sequences))
     run_here(recipe.replace("-", "_"), translated(words))
 
 
@@ -102,7 +107,7 @@ def read(recipe: str, words: list[str], variables: list[str]) -> Asked:
         elif name.startswith("-"):
             asked.options += [word] if is_flag else [word, *rest[:1]]
             del rest[: not is_flag]
-        elif recipe in ("status", "score", "sequence", "clean") and "dump_dir" not in given:
+        elif recipe in DUMP_DIR_FIRST and "dump_dir" not in given:
             take("dump_dir", word)
         else:
             raise WrongWord(f"expected settings such as preset=extended, found {word}")
@@ -121,8 +126,8 @@ def _example(given: str | None) -> str:
     return path
 
 
-def whole_pipeline(words: list[str], folder: str, sequences: str) -> int:
-    """Sample, write, choose amino acids; show how far the runs are and which designs are best."""
+def whole_pipeline(words: list[str], task: list[str], folder: str, sequences: str) -> int:
+    """Sample, write, choose amino acids; say how far the runs are, which designs are best; a page."""
     front = Front()
     code = pipeline(front, words)
     if code not in SHOWN_ALL_THE_SAME:
@@ -133,7 +138,8 @@ def whole_pipeline(words: list[str], folder: str, sequences: str) -> int:
         chosen = front.run("sequence", for_sequences, stdout=subprocess.DEVNULL)
     front.run("status", [folder])
     scored = front.run("score", ["--quiet", folder])
-    return scored if front.stopped else code or chosen or scored
+    shown = 0 if front.stopped or scored else front.run("report", ["--quiet", folder, *task])
+    return shown or scored if front.stopped else code or chosen or scored or shown
 
 
 def _of_device(words: list[str]) -> list[str]:

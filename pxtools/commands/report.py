@@ -77,15 +77,16 @@ def px_report(
         if not quiet:
             say(f"  {page}: {len(report.designs)} designs; again in {WATCH_SECONDS} s")
         time.sleep(WATCH_SECONDS)
+    if not quiet:
+        say(f"✓ Wrote a page of {len(report.designs)} designs; open it in a browser:")
     print(page)
 
 
 def _page(given: Sequence[Path], output: str | None) -> Path:
     if output and output != "-":
         return Path(output)
-    return (
-        given[0] / "report.html" if len(given) == 1 and given[0].is_dir() else Path("report.html")
-    )
+    folder = given[0] if len(given) == 1 and given[0].is_dir() else Path()
+    return folder / "report.html"
 
 
 def _is_incomplete(run: Run) -> bool:

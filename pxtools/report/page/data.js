@@ -5,7 +5,7 @@ const several = data.runs.length > 1;
 
 const rows = data.designs.name.map((name, i) => {
   const run = data.runs[data.designs.run[i]];
-  const values = {};
+  const values = Object.create(null);
   for (const column of columns.keys()) values[column] = data.designs.values[column][i];
   return {
     name, run, values, i,

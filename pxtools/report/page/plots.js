@@ -208,7 +208,8 @@ function drawChecks(host) {
 function drawEpitope(host) {
   const target = targetOf(chosenRow()) || data.targets[0];
   if (!target) { host.replaceChildren(element("p", { class: "nothing soft" }, "No target to show.")); return; }
-  const { counts, of } = frequencies(target), n = counts.length;
+  const { counts, of } = frequencies(target);
+  const shownResidues = counts.map((_, r) => r).filter((r) => target.kept[r] === "1" || counts[r]), n = shownResidues.length;
   const without = shownRows.length - of;
   const canvas = element("div", { class: "draw" });
   host.replaceChildren(element("div", { class: "tools" }, element("span", {}, `Target residues that ${of} designs touch`),
@@ -218,25 +219,24 @@ function drawEpitope(host) {
     ...target.chains.map((chain) => element("span", {}, `chain ${chain}: ${target.chain.filter((c) => target.chains[c] === chain).length} residues`))));
   const picked = (termOf(state.filter, "touches") || "").split(",");
   frame(canvas, {
-    x: [-1, n], y: [0, 1.05], xLabel: "target residue", yLabel: "designs in contact", label: `contact frequency of ${n} target residues`,
-    axis: { x: { values: (u, at) => at.map((v) => (Number.isInteger(v) && v >= 0 && v < n ? residueId(target, v) : "")), space: 60 },
+    x: [-1, n], y: [0, 1.05], xLabel: "target residue", yLabel: "designs in contact", label: `contact frequency of ${n} target residues`, brush: null,
+    axis: { x: { values: (u, at) => at.map((v) => (Number.isInteger(v) && v >= 0 && v < n ? residueId(target, shownResidues[v]) : "")), space: 60 },
       y: { values: (u, at) => at.map((v) => `${Math.round(100 * v)}%`) } },
     marks: (ctx, px, py, u) => {
       const wide = Math.max(1, (px(1) - px(0)) * 0.8);
-      for (let r = 0; r < n; r++) {
+      shownResidues.forEach((r, i) => {
         const hot = target.hot[r] === "1";
         ctx.fillStyle = hot ? ink("hot") : ink("accent");
         const share = of ? counts[r] / of : 0;
-        if (picked.includes(residueId(target, r))) { ctx.globalAlpha = 0.18; ctx.fillRect(px(r) - wide, u.bbox.top, 2 * wide, u.bbox.height); ctx.globalAlpha = 1; }
-        ctx.fillRect(px(r) - wide / 2, py(share), wide, py(0) - py(share));
-        if (hot) { ctx.beginPath(); ctx.arc(px(r), py(0) - 3 * devicePixelRatio, 2.5 * devicePixelRatio, 0, 7); ctx.fill(); }
-        if (r && target.chain[r] !== target.chain[r - 1]) { ctx.fillStyle = ink("soft"); ctx.fillRect(px(r - 0.5), u.bbox.top, 1, u.bbox.height); }
-      }
+        if (picked.includes(residueId(target, r))) { ctx.globalAlpha = 0.18; ctx.fillRect(px(i) - wide, u.bbox.top, 2 * wide, u.bbox.height); ctx.globalAlpha = 1; }
+        ctx.fillRect(px(i) - wide / 2, py(share), wide, py(0) - py(share));
+        if (hot) { ctx.beginPath(); ctx.arc(px(i), py(0) - 3 * devicePixelRatio, 2.5 * devicePixelRatio, 0, 7); ctx.fill(); }
+        if (i && target.chain[r] !== target.chain[shownResidues[i - 1]]) { ctx.fillStyle = ink("soft"); ctx.fillRect(px(i - 0.5), u.bbox.top, 1, u.bbox.height); }
+      });
     },
     pick: (u, left) => {
-      const r = Math.round(u.posToVal(left, "x"));
-      if (r < 0 || r >= n) return null;
-      return { text: `${residueId(target, r)} ${residueName(target, r)}${target.hot[r] === "1" ? " · hotspot" : ""}\n${counts[r]} of ${of} designs`, act: () => touch(residueId(target, r)) };
+      const r = shownResidues[Math.round(u.posToVal(left, "x"))];
+      return r !== undefined && { text: `${residueId(target, r)} ${residueName(target, r)}${target.hot[r] === "1" ? " · hotspot" : ""}\n${counts[r]} of ${of} designs`, act: () => touch(residueId(target, r)) };
     },
   });
 }

@@ -1,6 +1,6 @@
 // The 3-D view: the target stays, the chosen design and those beside it come and go.
 const PALETTE = ["#1c7ed6", "#e8590c", "#2f9e44", "#9c36b5", "#c2255c", "#0c8599", "#a07000", "#5f3dc4"];
-const BESIDE = 20, SURFACE_ATOMS = 6000;
+const BESIDE = 20, SURFACE_ATOMS = 6000, NEAR = 40; // NEAR: Å
 let viewer = null, sceneTarget = null, binders = [], surfaceId = null, sceneReady = false;
 
 const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -76,7 +76,7 @@ function showTarget(target) {
   if (!target) return;
   target.model = viewer.addModel();
   target.model.addAtoms(targetAtoms(target));
-  if (state.surface === null) state.surface = places.targets[data.targets.indexOf(target)].length / 3 <= SURFACE_ATOMS;
+  if (state.surface === null) state.surface = target.model.selectedAtoms({ predicate: (a) => target.kept[a.properties.residue] === "1" }).length <= SURFACE_ATOMS;
   by("surface").checked = state.surface;
   paintTarget();
 }
@@ -97,7 +97,7 @@ function targetColour(target) {
   const { counts, of } = state.frequency ? frequencies(target) : { counts: [], of: 0 };
   return (made) => {
     const r = made.properties.residue;
-    if (state.frequency) return mix(ink("cut"), ink("binder"), of ? counts[r] / of : 0);
+    if (state.frequency) return mix(ink("cut"), ink("accent"), of ? counts[r] / of : 0);
     if (target.hot[r] === "1") return hot;
     return target.kept[r] === "1" ? plain : cut;
   };
@@ -117,7 +117,7 @@ function paintTarget() {
   });
   for (const r of hot.slice(0, 40)) {
     const tip = target.model.selectedAtoms({ predicate: (made) => made.properties.residue === r }).at(-1);
-    if (tip) viewer.addLabel(residueName(target, r), { position: { x: tip.x, y: tip.y, z: tip.z }, fontSize: 11, inFront: true,
+    if (tip) viewer.addLabel(residueName(target, r), { position: { x: tip.x, y: tip.y, z: tip.z }, fontSize: hot.length > 4 ? 9 : 11, inFront: true,
       fontColor: "#ffffff", backgroundColor: "#9c1148", backgroundOpacity: 0.78, borderThickness: 0, padding: 2, alignment: "centerLeft" });
   }
   if (surfaceId !== null) { viewer.removeSurface(surfaceId); surfaceId = null; }
@@ -130,7 +130,7 @@ function surfaceLater(target, colour) {
   setTimeout(async () => {
     if (asked !== surfaceLater.asked || target !== sceneTarget) return;
     const made = viewer.addSurface($3Dmol.SurfaceType.MS, { opacity: 0.62, colorfunc: (a) => mix(colour(a), ink("scene"), 0.35) },
-      { model: target.model });
+      { model: target.model, predicate: (a) => target.kept[a.properties.residue] === "1" });
     surfaceId = made.surfid;
     await made;
     if (asked !== surfaceLater.asked) { viewer.removeSurface(made.surfid); return; }
@@ -163,10 +163,14 @@ function paintBinders() {
 // The binder above the target: from the target's middle to the binder's is up.
 function lookAtInterface() {
   const middle = (atoms) => ["x", "y", "z"].map((k) => atoms.reduce((sum, a) => sum + a[k], 0) / (atoms.length || 1));
-  viewer.zoomTo();
   const binder = binders[0]?.model.selectedAtoms({ atom: "CA" }) || [];
-  if (!binder.length || !sceneTarget) return;
-  const up = middle(binder).map((v, k) => v - middle(sceneTarget.model.selectedAtoms({ atom: "CA" }))[k]);
+  if (!binder.length || !sceneTarget) return viewer.zoomTo();
+  const centre = middle(binder);
+  const near = (a) => a.chain === "X" || (sceneTarget.kept[a.properties.residue] === "1"
+    && Math.hypot(a.x - centre[0], a.y - centre[1], a.z - centre[2]) < NEAR);
+  viewer.zoomTo({ predicate: near });
+  const under = sceneTarget.model.selectedAtoms({ atom: "CA", predicate: near });
+  const up = centre.map((v, k) => v - middle(under)[k]);
   const long = Math.hypot(...up);
   if (long < 1) return;
   const [x, y, z] = up.map((v) => v / long);
@@ -184,7 +188,7 @@ function drawLegend() {
     else if (state.colour === "run") items.push(...data.runs.slice(0, 8).map((run) => [runColour(run), run.label]));
     else items.push([ink("binder"), "binder"]);
   }
-  if (state.frequency) items.push([ink("binder"), "touched by all"], [ink("cut"), "by none"]);
+  if (state.frequency) items.push([ink("accent"), "touched by all"], [ink("cut"), "by none"]);
   else if (sceneTarget) {
     items.push([ink("target"), "target"]);
     if (sceneTarget.hot.includes("1")) items.push([ink("hot"), "hotspots"]);
