@@ -8,7 +8,7 @@ import hypothesis
 import numpy as np
 import pytest
 
-pytest_plugins = ["tiny_model"]
+pytest_plugins = ["tiny_model", "browser"]
 # how long an example takes is the machine's affair
 hypothesis.settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]

@@ -16,14 +16,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from report.browser import SURFACE, Browser, pixels, share_of_colour
-from report.made import COLUMNS, design, report
+from browser import SURFACE, Browser, Written, pixels, share_of_colour
+from made_report import COLUMNS, design, report
 
-from pxtools.report.contents import Column, Report, Run
+from pxtools.report.contents import Column, Run
 from pxtools.report.page import render
 
 pytestmark = pytest.mark.slow
-Written = Callable[[Report], Path]
 BINDER, HELIX, FAILED = "#e8590c", "#6741d9", "#b3261e"
 STATE = "document.documentElement.dataset"
 

@@ -2,7 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+import struct
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +13,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pxtools.report.contents import Report
+from pxtools.report.page import render
+
 CHROMIUM = os.environ.get("PXTOOLS_CHROMIUM") or shutil.which("chromium") or ""
 SOFTWARE_GL = (
     *("--use-gl=angle", "--use-angle=swiftshader"),
     *("--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"),
 )
 NO_GL = ("--disable-gpu", "--disable-3d-apis", "--disable-software-rasterizer")
+Written = Callable[[Report], Path]
 READY = "html[data-ready]"
 SURFACE = "#canvas[data-surface]"
 
@@ -82,11 +88,38 @@ def chromium(play: Any, *flags: str) -> Iterator[Browser]:
     made.close()
 
 
+@pytest.fixture(scope="session")
+def play() -> Iterator[Any]:
+    with playwright() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def browser(play: Any) -> Iterator[Browser]:
+    with chromium(play, *SOFTWARE_GL) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def browser_without_gl(play: Any) -> Iterator[Browser]:
+    with chromium(play, *NO_GL) as made:
+        yield made
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Written:
+    """Writes a report's page, returns its path."""
+
+    def write(report: Report) -> Path:
+        path = tmp_path / "report.html"
+        path.write_bytes(render(report))
+        return path
+
+    return write
+
+
 def pixels(png: bytes) -> np.ndarray:
     """(height, width, 3) of a PNG that Chromium made: 8 bits, RGB or RGBA, no interlacing."""
-    import struct
-    import zlib
-
     at, data, width, height, channels = 8, b"", 0, 0, 0
     while at < len(png):
         (size,) = struct.unpack(">I", png[at : at + 4])
