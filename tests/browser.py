@@ -142,7 +142,7 @@ def _unfiltered(kind: int, line: np.ndarray, above: np.ndarray, channels: int) -
     if kind == 0:
         return line
     if kind == 2:
-        return np.array(line + above)
+        return np.asarray(line + above, np.uint8)
     row, up = line.astype(int).tolist(), above.astype(int).tolist()
     for i in range(len(row)):
         left = row[i - channels] if i >= channels else 0

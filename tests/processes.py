@@ -21,7 +21,9 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PXTOOLS_WEIGHTS": "/nonexistent", "PYTHONUNBUFFERED": "1", **more}
 
 
-def run(tool: str, *words: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
+def run(
+    tool: str, *words: object, stdin: str = "", cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(tool, *words),
         input=stdin,
@@ -29,6 +31,7 @@ def run(tool: str, *words: object, stdin: str = "") -> subprocess.CompletedProce
         text=True,
         timeout=300,
         env=environment(),
+        cwd=cwd,
     )
 
 

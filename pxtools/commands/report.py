@@ -20,14 +20,13 @@ if TYPE_CHECKING:
     from pxtools.report.contents import Run
     from pxtools.report.gathering import Source
 
-WATCH_SECONDS = 30
-
 
 @arg("paths", nargs="+", help="results folders, run folders, or CSV tables of px-score")
 @arg("-o", "--output", help="the page (default: report.html in the folder given); -: stdout")
 @arg("-i", "--input-json-path", help="the task file: shows what the crop cut away")
 @arg("--in-3d", type=int, help="how many of the best designs have their structure on the page")
 @arg("--watch", help="write the page again until all runs are complete; it reloads itself")
+@arg("--every", type=int, help="seconds between two pages of --watch")
 @arg("-q", "--quiet", help="no progress lines; warnings are still shown")
 def px_report(
     *paths: str,
@@ -35,6 +34,7 @@ def px_report(
     input_json_path: str | None = None,
     in_3d: int = 1000,
     watch: bool = False,
+    every: int = 30,
     quiet: bool = False,
 ) -> None:
     """Write a page with table, plots and structures of designs; it opens without a network.
@@ -50,6 +50,8 @@ def px_report(
 
     if in_3d < 0:
         raise InputError.of("--in-3d", "number", "0 or more", in_3d)
+    if every < 1:
+        raise InputError.of("--every", "number", "1 or more", every)
     if watch and output == "-":
         raise InputError.of("--watch", "-o", "a file", "-")
     given = [Path(path) for path in paths]
@@ -67,7 +69,7 @@ def px_report(
         )
         report = gather(request)
         goes_on = watch and any(map(_is_incomplete, report.runs))
-        report = replace(report, reload_seconds=WATCH_SECONDS if goes_on else None)
+        report = replace(report, reload_seconds=every if goes_on else None)
         if output == "-":
             sys.stdout.buffer.write(render(report))
             return
@@ -75,8 +77,8 @@ def px_report(
         if not goes_on:
             break
         if not quiet:
-            say(f"  {page}: {len(report.designs)} designs; again in {WATCH_SECONDS} s")
-        time.sleep(WATCH_SECONDS)
+            say(f"  {page}: {len(report.designs)} designs; again in {every} s")
+        time.sleep(every)
     if not quiet:
         say(f"✓ Wrote a page of {len(report.designs)} designs; open it in a browser:")
     print(page)

@@ -7,21 +7,25 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import gemmi
+
 from pxtools.console import warn
 from pxtools.errors import DamagedError, InputError
 from pxtools.report.contents import Column, Design, Kind, Pose, Report, Run
 from pxtools.report.contents import Sequence as Letters
-from pxtools.report.poses import Reader
+from pxtools.report.poses import Key, Reader, Site
 from pxtools.report.sheets import Cells, read_sequences
+from pxtools.runs.chunk import read_chunk
+from pxtools.runs.design_cif import target_cif
 from pxtools.runs.designs import samples_of, texts_of
 from pxtools.runs.folder import RunDir
 from pxtools.runs.progress import RunProgress, progress_of
 from pxtools.runs.record import RunJson
 from pxtools.runs.tables import Check
 from pxtools.runs.tables import Column as TableColumn
-from pxtools.structure.atoms import chain_name
-from pxtools.structure.parsing import read_structure, structure_text
-from pxtools.structure.reading import Polymer, protein_chains
+from pxtools.structure.atoms import Atoms, chain_name
+from pxtools.structure.parsing import parse_structure, read_structure, structure_text
+from pxtools.structure.reading import Polymer, author_number, protein_chains
 from pxtools.task.types import Task
 
 FIRST = (  # what one looks at first; the other columns follow as their table has them
@@ -199,11 +203,11 @@ def _poses(
     reader: Reader, source: Source, wanted: set[str], tasks: Sequence[Task]
 ) -> dict[str, Pose]:
     title = source.run.name if source.run else source.path.stem
-    whole = _whole(source.run, tasks) if source.run else None
+    deposited = _deposited(source.run, tasks) if source.run else None
     poses = {}
     for name, text in _texts(source, wanted):
         try:
-            poses[name] = reader.pose(name, text, title, whole)
+            poses[name] = reader.pose(name, text, title, deposited)
         except InputError as error:
             warn(f"{error}; it has no structure on the page")
     return poses
@@ -224,17 +228,35 @@ def _texts(source: Source, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
                 warn(f"{error}; it has no structure on the page")
 
 
-def _whole(run: RunDir, tasks: Sequence[Task]) -> dict[str, Polymer]:
-    """The chains that a run's task picks, uncropped, under the names that designs give them."""
+def _deposited(run: RunDir, tasks: Sequence[Task]) -> dict[Key, Site]:
+    """The target as deposited: whole where the run's task is given, else what its chunks hold."""
     task = next((task for task in tasks if task.name == run.name), None)
-    if task is None:
-        return {}
-    polymers = protein_chains(task.structure, read_structure(task.structure))
-    return {
-        chain_name(i): polymers[pick.chain]
-        for i, pick in enumerate(task.chains)
-        if pick.chain in polymers
-    }
+    if task:
+        polymers = protein_chains(task.structure, read_structure(task.structure))
+        return {
+            (chain_name(i), polymers[pick.chain].number(site)): Site(site, label_seq)
+            for i, pick in enumerate(task.chains)
+            if pick.chain in polymers
+            for site, label_seq in _placed(polymers[pick.chain])
+        }
+    for _, path in run.files("msgpack"):
+        try:
+            chunk = read_chunk(path)
+        except DamagedError:
+            continue  # px-score has said so
+        atoms = chunk.atoms
+        sampled = Atoms(**{name: held[~atoms.binder] for name, held in vars(atoms).items()})
+        text = target_cif(chunk.target or sampled.deposited(), chunk.sequences, run.name)
+        return {
+            (chain, author_number(site)): Site(site, label_seq)
+            for chain, polymer in protein_chains(path, parse_structure(path, text)).items()
+            for site, label_seq in _placed(polymer)
+        }
+    return {}
+
+
+def _placed(polymer: Polymer) -> Iterator[tuple[gemmi.Residue, int]]:
+    return zip(polymer.sites, polymer.label_seq, strict=True)
 
 
 def _run(source: Source, label: str) -> Run:

@@ -10,41 +10,55 @@ from pxtools.errors import InputError
 from pxtools.report.contents import Pose, Target, TargetResidue
 from pxtools.structure.complex import Complex, Residue, as_complex, read_chains, read_facts
 from pxtools.structure.geometry import superposition
-from pxtools.structure.reading import Polymer, heavy_atoms
-from pxtools.structure.residues import parent_of
+from pxtools.structure.reading import heavy_atoms
+from pxtools.structure.residues import ResidueNumber, parent_of
 
 BLANK = "GLY"  # what designs without a sequence are written as
 MAX_TARGETS = 50
+
+Key = tuple[str, ResidueNumber]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A residue of a target as deposited, and its position in the chain's full sequence."""
+
+    residue: gemmi.Residue
+    label_seq: int
 
 
 @dataclass(frozen=True)
 class _Known:
     index: int  # among the targets
-    ca: np.ndarray  # (n, 3) Å, of the residues that designs have
+    ca: np.ndarray  # (n, 3) Å, of the residues that designs have; NaN where not deposited
     at: np.ndarray  # (n,) where these are among the target's
 
 
 class Reader:
-    """Reads designs: the first of each target tells what it is, the others are laid on it (CA)."""
+    """Reads designs and lays each on its target (CA atoms).
+
+    A target is as deposited where that is known, else as the first design with it has it.
+    """
 
     def __init__(self) -> None:
         self.targets: list[Target] = []
         self._known: dict[tuple[object, ...], _Known] = {}
 
     def pose(
-        self, name: str, text: bytes, title: str, whole: Mapping[str, Polymer] | None = None
+        self, name: str, text: bytes, title: str, deposited: Mapping[Key, Site] | None = None
     ) -> Pose:
         """The binder of a design's file; `title` names its target if it is a new one.
 
-        `whole` are the target's chains as deposited, to show what a crop cut away. Raises
-        InputError where the file holds no target and binder.
+        Residues of `deposited` that designs do not have are shown as cut away. Raises InputError
+        where the file holds no target and binder.
         """
         chains = read_chains(name, text)
         design = as_complex(name, chains, read_facts(text))
         residues = [residue for chain in chains[:-1] for residue in chain]
+        known = self._target(name, residues, design, title, deposited or {})
+        placed = np.isfinite(known.ca).all(1)
         ca = design.xyz[~design.binder, 1]
-        known = self._target(name, residues, design, ca, title, whole or {})
-        rotation, translation, _ = superposition(ca, known.ca)
+        rotation, translation, _ = superposition(ca[placed], known.ca[placed])
         linked = design.linked[design.binder]
         letters = gemmi.one_letter_code([residue.name for residue in chains[-1]])
         is_blank = all(residue.name == BLANK for residue in chains[-1])
@@ -62,66 +76,62 @@ class Reader:
         name: str,
         residues: list[Residue],
         design: Complex,
-        ca: np.ndarray,
         title: str,
-        whole: Mapping[str, Polymer],
+        deposited: Mapping[Key, Site],
     ) -> _Known:
-        key = (*((r.name, r.key) for r in residues), *np.flatnonzero(design.hotspots).tolist())
+        hot = np.flatnonzero(design.hotspots).tolist()
+        key = (title if deposited else "", *((r.name, r.key) for r in residues), *hot)
         if key not in self._known:
             if len(self.targets) == MAX_TARGETS:
                 raise InputError.of(name, "target", f"one of {MAX_TARGETS} targets", "another")
-            target, at = _made(title, residues, design, whole)
-            self._known[key] = _Known(len(self.targets), ca, at)
+            target, at = _made(title, residues, design, deposited)
+            self._known[key] = _Known(len(self.targets), _ca(residues, deposited), at)
             self.targets.append(target)
         return self._known[key]
 
 
+def _ca(residues: list[Residue], deposited: Mapping[Key, Site]) -> np.ndarray:
+    """(n, 3) Å where the target's CA atoms belong."""
+    if not any(residue.key in deposited for residue in residues):
+        return np.array([residue.backbone[1] for residue in residues])
+    ca = np.full((len(residues), 3), np.nan)
+    for i, residue in enumerate(residues):
+        site = deposited.get(residue.key)
+        for atom in heavy_atoms(site.residue) if site else []:
+            if atom.name == "CA":
+                ca[i] = atom.pos.tolist()
+    return ca
+
+
 def _made(
-    title: str, residues: list[Residue], design: Complex, whole: Mapping[str, Polymer]
+    title: str, residues: list[Residue], design: Complex, deposited: Mapping[Key, Site]
 ) -> tuple[Target, np.ndarray]:
     """The target, and where the designs' residues are among its."""
-    kept = {
-        residue.key: (
-            TargetResidue(
-                name=residue.name,
-                chain=residue.key[0],
-                number=str(residue.key[1]),
-                label_seq=residue.label_seq,
-                is_kept=True,
-                is_hotspot=bool(design.hotspots[i]),
-                fold=str(design.fold[i]),
-                atoms=tuple(atom.name for atom in residue.heavy),
-            ),
-            residue.heavy,
-        )
-        for i, residue in enumerate(residues)
-    }
-    cut = {
-        (chain, polymer.number(site)): (_cut_away(chain, polymer, site, label), heavy_atoms(site))
-        for chain, polymer in whole.items()
-        for site, label in zip(polymer.sites, polymer.label_seq, strict=True)
-        if (chain, polymer.number(site)) not in kept and heavy_atoms(site)
-    }
-    chains = [*dict.fromkeys(chain for chain, _ in kept)]
-    everything = {**kept, **cut}
+    own = {residue.key: i for i, residue in enumerate(residues)}
+    labels = {key: site.label_seq for key, site in deposited.items()}
+    labels |= {residue.key: residue.label_seq for residue in residues}
+    chains = list(dict.fromkeys(chain for chain, _ in own))
     order = sorted(
-        (key for key in everything if key[0] in chains),
-        key=lambda key: (chains.index(key[0]), everything[key][0].label_seq),
+        (key for key in labels if key[0] in chains),
+        key=lambda key: (chains.index(key[0]), labels[key]),
     )
+    made, xyz = [], []
+    for key in order:
+        i, site = own.get(key), deposited.get(key)
+        atoms = heavy_atoms(site.residue) if site else residues[own[key]].heavy
+        name = residues[i].name if i is not None else site.residue.name if site else ""
+        made.append(
+            TargetResidue(
+                name=parent_of(name) or name,
+                chain=key[0],
+                number=str(key[1]),
+                label_seq=labels[key],
+                is_kept=i is not None,
+                is_hotspot=i is not None and bool(design.hotspots[i]),
+                fold="-" if i is None else str(design.fold[i]),
+                atoms=tuple(atom.name for atom in atoms),
+            )
+        )
+        xyz += [atom.pos.tolist() for atom in atoms]
     place = {key: i for i, key in enumerate(order)}
-    xyz = np.array([atom.pos.tolist() for key in order for atom in everything[key][1]])
-    target = Target(title, tuple(everything[key][0] for key in order), xyz)
-    return target, np.array([place[key] for key in kept])
-
-
-def _cut_away(chain: str, polymer: Polymer, site: gemmi.Residue, label_seq: int) -> TargetResidue:
-    return TargetResidue(
-        name=parent_of(site.name) or site.name,
-        chain=chain,
-        number=str(polymer.number(site)),
-        label_seq=label_seq,
-        is_kept=False,
-        is_hotspot=False,
-        fold="-",
-        atoms=tuple(atom.name for atom in heavy_atoms(site)),
-    )
+    return Target(title, tuple(made), np.array(xyz)), np.array([place[key] for key in own])

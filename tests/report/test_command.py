@@ -1,0 +1,199 @@
+"""px-report as a process: which designs it shows, and what it says of what it cannot show."""
+
+import csv
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import gemmi
+import numpy as np
+import pytest
+from conftest import DATA, STRUCTURES
+from processes import command, environment, run
+
+from pxtools.report.packing import unpack
+from pxtools.structure.complex import read_complex
+
+pytestmark = pytest.mark.slow
+OLD = DATA / "old_runs"
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """A finished run of three designs, which have no scores yet."""
+    return Path(shutil.copytree(OLD / "finished", tmp_path / "results"))
+
+
+def page(*words: object, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """The contents and coordinates of the page that px-report writes, and what it said."""
+    done = run("px-report", *words, **kwargs)
+    assert done.returncode == 0, done.stderr
+    text = Path(kwargs.get("cwd", "."), done.stdout.strip()).read_text()
+    parts = (
+        text.split(f'id="{name}">')[1].split("</script>")[0] for name in ("data", "coordinates")
+    )
+    data, coordinates = map(json.loads, parts)
+    return data, coordinates, done.stderr
+
+
+def test_a_run_is_scored_and_shown(results: Path) -> None:
+    data, coordinates, said = page(results)
+    assert (results / "report.html").is_file() and "✓ Wrote a page of 3 designs" in said
+    folder = results / "global_run_0/bpti/seed_1"
+    with (folder / "summary.csv").open() as file:
+        rows = {row["design"]: row for row in csv.DictReader(file)}
+    held = data["designs"]
+    assert sorted(held["name"]) == sorted(rows)
+    names = {column["name"] for column in data["columns"]}
+    assert names == set(next(iter(rows.values()))) - {"design", "run"}
+    for name in names:
+        for design, value in zip(held["name"], held["values"][name], strict=True):
+            assert str(value if value is not None else "") == rows[design][name]
+    assert held["file"] == [f"global_run_0/bpti/seed_1/predictions/{n}.cif" for n in held["name"]]
+    facts = dict(data["runs"][0]["facts"])
+    record = json.loads((folder / "run.json").read_text())
+    assert facts["model's digest"] == record["model"]["digest"]
+    assert facts["seed"] == "1" and "hotspots 15, 17, 19" in facts["chain A"]
+    assert {check["name"]: check["high"] for check in data["checks"]}["target"] == 1.0
+    poses, at = unpack(coordinates["poses"]), 0
+    for name, length in zip(held["name"], data["poses"]["length"], strict=True):
+        design = read_complex(name, (folder / f"predictions/{name}.cif").read_bytes())
+        wanted = design.xyz[design.binder, :3].reshape(-1, 3)
+        assert np.abs(poses[at : at + 3 * length] - wanted).max() < 0.02
+        at += 3 * length
+
+
+def test_what_the_crop_cut_away(results: Path, tmp_path: Path) -> None:
+    task = json.loads((OLD / "bpti.json").read_text())
+    task[0]["condition"]["structure_file"] = str(STRUCTURES / "5PTI.cif.gz")
+    (tmp_path / "task.json").write_text(json.dumps(task))
+    (target,) = page(results)[0]["targets"]
+    (whole,) = page(results, "-i", tmp_path / "task.json")[0]["targets"]
+    assert target["kept"] == "1" * len(target["number"])
+    kept = [n for n, flag in zip(whole["number"], whole["kept"], strict=True) if flag == "1"]
+    assert kept == target["number"] and len(whole["number"]) == 58
+    hot = [n for n, flag in zip(whole["number"], whole["hot"], strict=True) if flag == "1"]
+    assert hot == ["15", "17", "19"]
+
+
+def test_designs_in_chunks_only_have_no_file(results: Path) -> None:
+    shutil.rmtree(results / "global_run_0/bpti/seed_1/predictions")
+    data, _, _ = page(results)
+    assert data["designs"]["file"] == [None] * 3 and len(data["poses"]["length"]) == 3
+
+
+def test_runs_side_by_side_with_equal_names(results: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(results, tmp_path / "others")
+    half = shutil.copytree(OLD / "half", tmp_path / "half")
+    data, _, _ = page(results, other, half, "-o", "page.html", cwd=tmp_path)
+    labels = [r["label"] for r in data["runs"]]
+    assert len(set(labels)) == 3 and len(data["targets"]) == 1
+    assert [(r["done"], r["asked"]) for r in data["runs"]] == [(3, 3), (3, 3), (2, 4)]
+
+
+def test_only_the_best_in_3d(results: Path) -> None:
+    data, _, _ = page(results, "--in-3d", 2)
+    ranks = data["designs"]["values"]["rank"]
+    assert [pose >= 0 for pose in data["designs"]["pose"]] == [rank <= 2 for rank in ranks]
+    assert data["notes"] == ["The best 2 of 3 designs have structures on this page."]
+
+
+def test_sequences(results: Path) -> None:
+    folder = results / "global_run_0/bpti/seed_1"
+    header = "design,number,sequence,score,global_score,temperature,weights,seed\n"
+    rows = "bpti_sample_1,1,AEKL,1.5,1.6,0.1,vanilla,7\nbpti_sample_1,2,AEKV,1.2,1.3,0.1,v,7\n"
+    (folder / "sequences.csv").write_text(header + rows + "bpti_sample_2,1,<b>,1,1,0.1,v,7\nbp")
+    data, _, _ = page(results)
+    held = dict(zip(data["designs"]["name"], data["designs"]["values"]["sequence"], strict=True))
+    assert held == {"bpti_sample_0": None, "bpti_sample_1": "AEKV", "bpti_sample_2": None}
+
+
+def test_a_table_of_structures_from_other_sources(results: Path, tmp_path: Path) -> None:
+    """Its files lie in frames of their own; columns that px-tools does not know are shown too."""
+    predictions = results / "global_run_0/bpti/seed_1/predictions"
+    names = []
+    for i, angle in enumerate((0.3, 1.9)):
+        structure = gemmi.read_structure(str(predictions / "bpti_sample_0.cif"))
+        turn = gemmi.Transform()
+        c, s = np.cos(angle), np.sin(angle)
+        turn.mat.fromlist([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+        turn.vec.fromlist([10.0 * i, 5, 0])
+        structure[0].transform_pos_and_adp(turn)
+        structure.make_mmcif_document().write_file(str(tmp_path / f"other_{i}.cif"))
+        names.append(f"other_{i}.cif")
+    scored = run("px-score", *names, cwd=tmp_path)
+    lines = scored.stdout.splitlines()
+    table = tmp_path / "scores.csv"
+    extra = [f"{lines[0]},iptm,</script>", f"{lines[1]},0.8,x", f"{lines[2]},nan,y"]
+    table.write_text("\n".join(extra) + "\nmissing.cif" + "," * lines[0].count(",") + ",1e999,z\n")
+    data, coordinates, _ = page(table, cwd=tmp_path)
+    assert data["designs"]["name"] == [*(line.split(",")[0] for line in lines[1:]), "missing.cif"]
+    assert [pose >= 0 for pose in data["designs"]["pose"]] == [True, True, False]
+    kinds = {column["name"]: column["kind"] for column in data["columns"]}
+    assert kinds["</script>"] == "text" and kinds["rg"] == "number"
+    assert len(data["targets"]) == 1  # the second was laid on the first
+    first, second = np.split(unpack(coordinates["poses"]), 2)
+    assert np.abs(first - second).max() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["nothing"], "nothing of that name"),
+        (["empty"], "expected at least one run of px-sample, found none yet"),
+        (["wrong.csv"], "expected a CSV of px-score, with a column design, found a, b"),
+        (["results", "--in-3d", "-1"], "--in-3d: number: expected 0 or more, found -1"),
+        (["results", "-o", "missing/page.html"], "cannot write"),
+        (["results", "-o", "-", "--watch"], "--watch: -o: expected a file"),
+    ],
+)
+def test_what_cannot_be_shown_is_said_in_a_line(
+    results: Path, tmp_path: Path, words: list[str], says: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "wrong.csv").write_text("a,b\n1,2\n")
+    done = run("px-report", *words, cwd=tmp_path)
+    assert done.returncode == 2 and says in done.stderr
+    assert "Traceback" not in done.stderr and done.stdout == ""
+
+
+def test_to_stdout(results: Path) -> None:
+    done = run("px-report", results, "-o", "-", "-q")
+    assert done.stdout.startswith("<!doctype html>") and done.stderr == ""
+
+
+def test_watching_a_run(tmp_path: Path) -> None:
+    """The page of a run in progress reloads itself; the last one, of the whole run, does not."""
+    half = Path(shutil.copytree(OLD / "half", tmp_path / "half"))
+    words = command("px-report", half, "--watch", "--every", "1")
+    with subprocess.Popen(words, env=environment(), stdout=subprocess.PIPE, text=True) as process:
+        until = time.monotonic() + 60
+        while not (half / "report.html").is_file() and time.monotonic() < until:
+            time.sleep(0.1)
+        text = (half / "report.html").read_text()
+        assert '"reload":1' in text and '"asked":4,"done":2' in text
+        done = run(
+            "px-sample",
+            "-i",
+            OLD / "bpti.json",
+            "-o",
+            half,
+            "-m",
+            DATA / "tiny",
+            "--seeds",
+            2,
+            "--N_sample",
+            4,
+            "--N_step",
+            60,
+            "--sample_diffusion_chunk_size",
+            2,
+        )
+        assert done.returncode == 0, done.stderr
+        out, _ = process.communicate(timeout=60)
+        assert process.returncode == 0 and out.strip() == str(half / "report.html")
+    text = (half / "report.html").read_text()
+    assert '"reload":null' in text and '"asked":4,"done":4' in text
