@@ -10,13 +10,14 @@ from conftest import STRUCTURES
 from pxtools.report.contents import (
     Column,
     Design,
+    Lettered,
     Pose,
     Report,
     Run,
-    Sequence,
     Target,
     TargetResidue,
 )
+from pxtools.runs.sequences import Sequence
 from pxtools.runs.tables import Check
 
 COLUMNS = (
@@ -105,9 +106,22 @@ def design(number: int, n: int = 40, run: int = 0, in_3d: bool = True) -> Design
     values = (number + 1, number // 3 + 1, failed, n, rg, 9.0, helical, strand, contacts, hot)
     letters = "".join(rng.choice(list("AEKLRVGS"), n))
     chances = tuple(float(p) for p in rng.uniform(0.1, 0.95, n))
-    sequence = Sequence(1, letters, -float(np.log(chances).mean()), 1.2, 0.1, "vanilla", 7, chances)
     name = f"bpti_sample_{number}"
-    return Design(name, run, values, f"predictions/{name}.cif", made, (sequence,))
+    sequence = Sequence(
+        design=name,
+        number=0,
+        sequence=letters,
+        score=-float(np.log(chances).mean()),
+        global_score=1.2,
+        temperature=0.1,
+        weights="vanilla",
+        seed=7,
+        made_from="",
+        run="",
+    )
+    return Design(
+        name, run, values, f"predictions/{name}.cif", made, (Lettered(sequence, chances),)
+    )
 
 
 def report(n: int = 16, length: int = 40, in_3d: int = 10**9, **changes: object) -> Report:

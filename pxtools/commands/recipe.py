@@ -127,7 +127,7 @@ def _example(given: str | None) -> str:
 
 
 def whole_pipeline(words: list[str], task: list[str], folder: str, sequences: str) -> int:
-    """Sample, write, choose amino acids; say how far the runs are, list the best, write the page."""
+    """Sample, write, choose amino acids; say how far all is, list the best, write the page."""
     front = Front()
     code = pipeline(front, words)
     if code not in SHOWN_ALL_THE_SAME:

@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from pxtools.runs.sequences import Sequence
 from pxtools.runs.tables import Check, Value
 
 Kind = Literal["number", "whole", "text", "words"]
@@ -56,17 +57,11 @@ class Pose:
 
 
 @dataclass(frozen=True)
-class Sequence:
-    """A sequence made for a design; scores in nats, lower is better."""
+class Lettered:
+    """A sequence made for a design, and the probability of each letter where a file has them."""
 
-    number: int
-    letters: str
-    score: float | None
-    global_score: float | None
-    temperature: float | None
-    weights: str
-    seed: int | None
-    probabilities: tuple[float, ...] = ()  # of each letter
+    sequence: Sequence
+    probabilities: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,7 +73,7 @@ class Design:
     values: tuple[Value, ...]
     file: str | None
     pose: Pose | None
-    sequences: tuple[Sequence, ...] = ()
+    sequences: tuple[Lettered, ...] = ()  # the best first
 
 
 @dataclass(frozen=True)

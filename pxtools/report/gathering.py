@@ -11,16 +11,16 @@ import gemmi
 
 from pxtools.console import warn
 from pxtools.errors import DamagedError, InputError
-from pxtools.report.contents import Column, Design, Kind, Pose, Report, Run
-from pxtools.report.contents import Sequence as Letters
-from pxtools.report.poses import Key, Reader, Site
-from pxtools.report.sheets import Cells, read_sequences
+from pxtools.report.contents import Column, Design, Kind, Lettered, Pose, Report, Run
+from pxtools.report.poses import Key, Reader, Site, read_probabilities
+from pxtools.report.sheets import Cells
 from pxtools.runs.chunk import read_chunk
 from pxtools.runs.design_cif import target_cif
 from pxtools.runs.designs import samples_of, texts_of
 from pxtools.runs.folder import RunDir
 from pxtools.runs.progress import RunProgress, progress_of
 from pxtools.runs.record import RunJson
+from pxtools.runs.sequences import table
 from pxtools.runs.tables import Check
 from pxtools.runs.tables import Column as TableColumn
 from pxtools.structure.atoms import Atoms, chain_name
@@ -69,7 +69,7 @@ def gather(request: ReportRequest) -> Report:
     labels = _labels(request.sources)
     reader = Reader()
     best = _best(request.sources, request.in_3d)
-    sequences = [read_sequences(s.path / "sequences.csv") if s.run else {} for s in request.sources]
+    sequences = [_sequences(s.run) if s.run else {} for s in request.sources]
     columns = _columns(request, any(sequences))
     runs: list[Run] = []
     designs: list[Design] = []
@@ -161,7 +161,7 @@ def _designs(
     number: int,
     columns: Sequence[Column],
     poses: Mapping[str, Pose],
-    sequences: Mapping[str, tuple[Letters, ...]],
+    sequences: Mapping[str, tuple[Lettered, ...]],
     page: Path,
 ) -> Iterator[Design]:
     counts = Counter(Path(str(row["design"])).name for row in source.rows)
@@ -170,7 +170,7 @@ def _designs(
     for row in source.rows:
         name = str(row["design"])
         own = sequences.get(name, ())
-        cells = {**row, "sequence": own[0].letters} if own else row
+        cells = {**row, "sequence": own[0].sequence.sequence} if own else row
         file = files.get(name) if source.run else _structure(source, name)
         short = Path(name).name
         yield Design(
@@ -181,6 +181,22 @@ def _designs(
             pose=poses.get(name),
             sequences=own,
         )
+
+
+def _sequences(run: RunDir) -> dict[str, tuple[Lettered, ...]]:
+    """The run's sequences by design, the best first; its letters' probabilities if it has a CIF."""
+    try:
+        identity = RunJson.read(run).record.identity
+    except DamagedError:
+        return {}
+    rows = table(run.path).read(lambda row: row.run == identity).values()
+    found: dict[str, list[Lettered]] = {}
+    for row in sorted(rows, key=lambda row: row.score):
+        made = found.setdefault(row.design, [])
+        cif = run.path / "sequences" / f"{row.design}_seq_{row.number}.cif"
+        known = read_probabilities(cif, row.sequence) if not made and cif.is_file() else ()
+        made.append(Lettered(row, known))
+    return {design: tuple(made) for design, made in found.items()}
 
 
 def _structure(source: Source, name: str) -> Path | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pxtools.report.contents import Design, Report, Run, Target
+from pxtools.report.contents import Design, Lettered, Report, Run, Target
 from pxtools.report.packing import pack
 
 VENDORED = ("3Dmol-min.js", "uPlot.iife.min.js")
@@ -106,11 +106,11 @@ def _designs(report: Report) -> dict[str, Any]:
     }
 
 
-def _sequence(sequence: Any) -> list[Any]:
-    s = sequence
-    numbers = [_known(x) for x in (s.score, s.global_score, s.temperature)]
-    chances = "".join(str(min(9, int(p * 10))) for p in s.probabilities if math.isfinite(p))
-    return [s.number, s.letters, *numbers, s.weights, s.seed, chances]
+def _sequence(lettered: Lettered) -> list[Any]:
+    s = lettered.sequence
+    numbers = [_known(value) for value in (s.score, s.global_score, s.temperature)]
+    tenths = "".join(str(min(9, int(10 * p))) for p in lettered.probabilities)
+    return [s.number, s.sequence, *numbers, s.weights, s.seed, tenths]
 
 
 def _known(value: Any) -> Any:

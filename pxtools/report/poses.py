@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import gemmi
 import numpy as np
@@ -135,3 +136,15 @@ def _made(
         xyz += [atom.pos.tolist() for atom in atoms]
     place = {key: i for i, key in enumerate(order)}
     return Target(title, tuple(made), np.array(xyz)), np.array([place[key] for key in own])
+
+
+def read_probabilities(path: Path, letters: str) -> tuple[float, ...]:
+    """The B-factors of a binder with these letters, as px-sequence writes them; else nothing."""
+    try:
+        binder = read_chains(str(path), path.read_bytes())[-1]
+    except (OSError, InputError):
+        return ()
+    found = [residue.heavy[0].b_iso for residue in binder]
+    if gemmi.one_letter_code([residue.name for residue in binder]) != letters:
+        return ()
+    return tuple(found) if all(0 <= p <= 1 for p in found) else ()

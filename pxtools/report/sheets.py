@@ -7,7 +7,6 @@ from pathlib import Path
 
 from pxtools.console import warn
 from pxtools.errors import InputError, shown
-from pxtools.report.contents import Sequence as Letters
 from pxtools.runs.tables import Column, Value
 
 Cells = Mapping[str, Value]
@@ -31,38 +30,6 @@ def read_sheet(path: Path, columns: Sequence[Column]) -> list[Cells]:
         if any(row[name] is None and text[name] for row, text in zip(rows, texts, strict=True)):
             warn(f"{path}: column {shown(name)} has cells that are no finite numbers: left empty")
     return list(rows)
-
-
-def read_sequences(path: Path) -> dict[str, tuple[Letters, ...]]:
-    """px-sequence's rows by design, the best score first; none where there is no such file."""
-    if not path.is_file():
-        return {}
-    found: dict[str, list[Letters]] = {}
-    for row in _read(path):
-        letters = row.get("sequence", "")
-        if letters.isascii() and letters.isalpha():
-            found.setdefault(row.get("design", ""), []).append(_letters(row, letters))
-    return {name: tuple(sorted(made, key=_score)) for name, made in found.items()}
-
-
-def _letters(row: Mapping[str, str], letters: str) -> Letters:
-    number, seed = (_value(int, row.get(name, "")) for name in ("number", "seed"))
-    score, whole, heat = (
-        _value(float, row.get(name, "")) for name in ("score", "global_score", "temperature")
-    )
-    return Letters(
-        number=number if isinstance(number, int) else 0,
-        letters=letters,
-        score=score if isinstance(score, float) else None,
-        global_score=whole if isinstance(whole, float) else None,
-        temperature=heat if isinstance(heat, float) else None,
-        weights=row.get("weights", ""),
-        seed=seed if isinstance(seed, int) else None,
-    )
-
-
-def _score(letters: Letters) -> float:
-    return math.inf if letters.score is None else letters.score
 
 
 def _read(path: Path) -> list[dict[str, str]]:

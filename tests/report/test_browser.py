@@ -19,7 +19,7 @@ import pytest
 from browser import SURFACE, Browser, Written, pixels, share_of_colour
 from made_report import COLUMNS, design, report
 
-from pxtools.report.contents import Column, Run
+from pxtools.report.contents import Column, Lettered, Run
 from pxtools.report.page import render
 
 pytestmark = pytest.mark.slow
@@ -288,7 +288,7 @@ def test_picks_leave_the_page(browser: Browser, written: Written) -> None:
         assert [float(row["rg"]) for row in rows] == [design(i).values[4] for i in (2, 5)]
         assert saved("list") == "predictions/bpti_sample_2.cif\npredictions/bpti_sample_5.cif\n"
         fasta = saved("fasta").splitlines()
-        assert fasta[1::2] == [design(i).sequences[0].letters for i in (2, 5)]
+        assert fasta[1::2] == [design(i).sequences[0].sequence.sequence for i in (2, 5)]
         assert [line.split()[0] for line in fasta[::2]] == [">bpti_sample_2", ">bpti_sample_5"]
         script = saved("pymol")
         block = script.split("python\n", 1)[1].split("python end")[0]
@@ -324,7 +324,7 @@ def test_hostile_names_are_only_names(browser: Browser, written: Written) -> Non
             name=name,
             values=(*d.values, name, name, float("nan"), None),
             file=name,
-            sequences=(replace(d.sequences[0], weights=name),),
+            sequences=(Lettered(replace(d.sequences[0].sequence, weights=name)),),
         )
         for d, name in zip(made.designs, HOSTILE, strict=True)
     )

@@ -102,13 +102,20 @@ def test_only_the_best_in_3d(results: Path) -> None:
 
 
 def test_sequences(results: Path) -> None:
+    done = run("px-sequence", results, "--num-seqs", 2, "--temperature", 0.5, "--cif")
+    assert done.returncode == 0, done.stderr
     folder = results / "global_run_0/bpti/seed_1"
-    header = "design,number,sequence,score,global_score,temperature,weights,seed\n"
-    rows = "bpti_sample_1,1,AEKL,1.5,1.6,0.1,vanilla,7\nbpti_sample_1,2,AEKV,1.2,1.3,0.1,v,7\n"
-    (folder / "sequences.csv").write_text(header + rows + "bpti_sample_2,1,<b>,1,1,0.1,v,7\nbp")
-    data, _, _ = page(results)
-    held = dict(zip(data["designs"]["name"], data["designs"]["values"]["sequence"], strict=True))
-    assert held == {"bpti_sample_0": None, "bpti_sample_1": "AEKV", "bpti_sample_2": None}
+    with (folder / "sequences.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    held = page(results)[0]["designs"]
+    for name, shown, own in zip(
+        held["name"], held["values"]["sequence"], held["sequences"], strict=True
+    ):
+        made = sorted((float(r["score"]), r["sequence"]) for r in rows if r["design"] == name)
+        assert shown == made[0][1] and [s[1] for s in own] == [letters for _, letters in made]
+        assert len(own[0][-1]) == len(shown) and own[0][-1].isdigit()  # tenths
+        tenths = (np.array(list(map(int, own[0][-1]))) + 0.5) / 10
+        assert abs(-np.log(tenths).mean() - made[0][0]) < 0.6
 
 
 def test_a_table_of_structures_from_other_sources(results: Path, tmp_path: Path) -> None:
