@@ -1,44 +1,78 @@
 """px-sample: generate binder backbones for design tasks, chunk by chunk."""
 
+from __future__ import annotations
+
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from argh import arg
 
 from pxtools.commands import cli
 from pxtools.console import warn
 
+if TYPE_CHECKING:
+    from pxtools.sampling.runs import SampleRequest
+
 EXIT_FAILED_SAMPLES = 3
 # the published pipeline's names and the usual ones
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
-@arg("-i", "--input-json-path", help="design tasks, JSON or YAML (- for stdin)")
-@arg("-o", "--dump-dir", help="folder the results go to")
-@arg("-p", "--preset", help="quick, preview or extended (presets/); other options win over it")
-@arg("-n", "--N-sample", type=int, help="designs per task and seed")
-@arg("--N-step", type=int, help="diffusion steps")
-@arg("--sample-diffusion-chunk-size", type=int, help="samples generated together")
-@arg(
-    "--seeds", help="one run for each, such as 123,456; default: the run's existing seeds, or 12345"
+OPTIONS = (
+    arg("-i", "--input-json-path", required=True, help="design tasks, JSON or YAML (- for stdin)"),
+    arg("-o", "--dump-dir", default="results", help="folder the results go to"),
+    arg("-p", "--preset", help="quick, preview or extended (presets/); other options win over it"),
+    arg("-n", "--N-sample", type=int, help="designs per task and seed"),
+    arg("--N-step", type=int, help="diffusion steps"),
+    arg("--sample-diffusion-chunk-size", type=int, help="samples generated together"),
+    arg(
+        "--seeds",
+        help="one run for each, such as 123,456; default: the run's existing seeds, or 12345",
+    ),
+    arg("--shard", help="K/N: only every Nth chunk from chunk K on, counted from 0, such as 0/16"),
+    arg("--samples", help="A-B: only these samples, counted from 0, such as 100-199"),
+    arg("-m", "--model", help="name, folder or .safetensors file"),
+    arg("--device", choices=["cpu", "gpu"], help="default: the GPU where MLX has one"),
+    arg(
+        "--dtype",
+        default="float32",
+        choices=[*DTYPES.values(), *DTYPES],
+        help="precision of the network's products; else float32",
+    ),
+    arg("-w", "--workers", type=int, help="samples at once on the CPU; default: its cores"),
+    arg("--eta-type", help="step scale schedule"),
+    arg("--eta-min", type=float, help="its first value"),
+    arg("--eta-max", type=float, help="its last value"),
+    arg("--gamma0", type=float, help="noise added at each step, relative to the level"),
+    arg("--gamma-min", type=float, help="noise level (Å) below which none is added"),
+    arg("-q", "--quiet", action="store_true", help="no progress lines; warnings are still shown"),
 )
-@arg("--shard", help="K/N: only every Nth chunk from chunk K on, counted from 0, such as 0/16")
-@arg("--samples", help="A-B: only these samples, counted from 0, such as 100-199")
-@arg("-m", "--model", help="name, folder or .safetensors file")
-@arg("--device", choices=["cpu", "gpu"], help="default: the GPU where MLX has one")
-@arg(
-    "--dtype",
-    choices=[*DTYPES.values(), *DTYPES],
-    help="precision of the network's products; else float32",
-)
-@arg("-w", "--workers", type=int, help="samples computed at once on the CPU; default: its cores")
-@arg("--eta-type", help="step scale schedule")
-@arg("--eta-min", type=float, help="its first value")
-@arg("--eta-max", type=float, help="its last value")
-@arg("--gamma0", type=float, help="noise added at each step, relative to the level")
-@arg("--gamma-min", type=float, help="noise level (Å) below which none is added")
-@arg("-q", "--quiet", help="no progress lines; warnings are still shown")
-def px_sample(
+
+
+def with_sampling_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `sample_request`, as keywords."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+@with_sampling_options
+def px_sample(**options: Any) -> None:
+    """Generate binder backbones for design tasks; print the path of each finished chunk file.
+
+    Stop it at any time; run the same command to continue.
+    """
+    from pxtools.sampling.runs import sample
+
+    sampled = sample(sample_request(**options), finished=lambda path: print(path, flush=True))
+    if sampled.failed:
+        warn(f"{sampled.failed} samples became NaN or infinite and were left out")
+        sys.exit(EXIT_FAILED_SAMPLES)
+
+
+def sample_request(
     *,
     input_json_path: str,
     dump_dir: str = "results",
@@ -59,15 +93,12 @@ def px_sample(
     gamma0: float | None = None,
     gamma_min: float | None = None,
     quiet: bool = False,
-) -> None:
-    """Generate binder backbones for design tasks; print the path of each finished chunk file.
-
-    Stop it at any time; run the same command to continue.
-    """
+) -> SampleRequest:
+    """The request that the words of the command line make. Raises InputError."""
     from pxtools.runs.folder import parse_seeds
     from pxtools.runs.shards import parse_part
     from pxtools.sampling.presets import settings
-    from pxtools.sampling.runs import SampleRequest, sample
+    from pxtools.sampling.runs import SampleRequest
     from pxtools.task.reading import read_tasks
 
     wanted = settings(
@@ -81,7 +112,7 @@ def px_sample(
         gamma0=gamma0,
         gamma_min=gamma_min,
     )
-    request = SampleRequest(
+    return SampleRequest(
         seeds=parse_seeds(seeds),
         tasks=read_tasks(input_json_path),
         dump_dir=Path(dump_dir),
@@ -93,10 +124,6 @@ def px_sample(
         quiet=quiet,
         part=parse_part(shard, samples),
     )
-    sampled = sample(request, finished=lambda path: print(path, flush=True))
-    if sampled.failed:
-        warn(f"{sampled.failed} samples became NaN or infinite and were left out")
-        sys.exit(EXIT_FAILED_SAMPLES)
 
 
 def main() -> None:

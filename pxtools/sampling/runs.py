@@ -98,14 +98,20 @@ class Opened:
 def _opened(request: SampleRequest, model: ModelFile) -> Iterator[Opened]:
     """The run of each task and seed, once all tasks are known to be sound."""
     designs = [prepare(task, read_target(task), model) for task in request.tasks]
-    for design in designs:
-        name = design.task.name
-        for seed in request.seeds or seeds_of(request.dump_dir, name) or [DEFAULT_SEED]:
-            run = RunDir.of(request.dump_dir, name, seed)
-            schedule = request.settings.schedule
-            record = run_record(design, model, request.dtype, schedule, seed)
-            begun = open_run(run, record, request.settings.N_sample, ops.blas())
-            yield Opened(run, record, begun.versions, design, model.help)
+    of_name = {design.task.name: design for design in designs}
+    for task, seed, run in runs_of(request):
+        design, schedule = of_name[task.name], request.settings.schedule
+        record = run_record(design, model, request.dtype, schedule, seed)
+        begun = open_run(run, record, request.settings.N_sample, ops.blas())
+        yield Opened(run, record, begun.versions, design, model.help)
+
+
+def runs_of(request: SampleRequest) -> Iterator[tuple[Task, int, RunDir]]:
+    """Each task and seed, with its directory: there, or to be made."""
+    for task in request.tasks:
+        begun = seeds_of(request.dump_dir, task.name)
+        for seed in request.seeds or begun or [DEFAULT_SEED]:
+            yield task, seed, RunDir.of(request.dump_dir, task.name, seed)
 
 
 def run_record(

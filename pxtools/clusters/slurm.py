@@ -1,0 +1,142 @@
+"""Submit a request to Slurm as an array of shards and a job that finishes; only what is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from pxtools.clusters.scripts import Job
+from pxtools.console import say, warn
+from pxtools.errors import InputError
+from pxtools.runs.designs import samples_of
+from pxtools.runs.files import write_atomically
+from pxtools.runs.folder import consecutive
+from pxtools.runs.progress import RunProgress, progress_of
+from pxtools.runs.shards import Shard
+from pxtools.sampling.plan import grid
+from pxtools.sampling.runs import SampleRequest, runs_of
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """The jobs that were submitted from a results folder, as slurm/submitted.json keeps them."""
+
+    shards: int
+    arrays: tuple[str, ...]
+    finish: tuple[str, ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> Submitted | None:
+        """None where nothing was submitted, or nothing tells."""
+        try:
+            held = json.loads((folder / "submitted.json").read_bytes())
+            return cls(int(held["shards"]), tuple(held["arrays"]), tuple(held["finish"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def write(self, folder: Path) -> None:
+        write_atomically(folder / "submitted.json", (json.dumps(asdict(self)) + "\n").encode())
+
+
+def write_scripts(job: Job) -> list[Path]:
+    """Write both scripts; their paths."""
+    job.folder.mkdir(parents=True, exist_ok=True)
+    for path, text in ((job.sample, job.sample_script()), (job.finish, job.finish_script())):
+        write_atomically(path, text.encode())
+        path.chmod(0o755)
+    return [job.sample, job.finish]
+
+
+def submit(job: Job, request: SampleRequest) -> list[str]:
+    """Submit the shards that lack samples and are not in the queue; the ids of the new jobs.
+
+    Raises InputError where Slurm refuses, or the queue holds the same in other shards.
+    """
+    queued = _queue()
+    before = Submitted.read(job.folder) or Submitted(job.shards, (), ())
+    arrays = [id_ for id_ in before.arrays if id_ in queued]
+    if arrays and before.shards != job.shards:
+        raise InputError(
+            f"{job.folder}: {before.shards} shards are in the queue, now {job.shards} are asked "
+            f"for; wait for them, or end them first: scancel {' '.join(arrays)}"
+        )
+    waiting = {task for id_ in arrays for task in queued[id_]}
+    missing = [k for k in incomplete_shards(request, job.shards) if k not in waiting]
+    finish = [id_ for id_ in before.finish if id_ in queued]
+    if not missing and (finish or (not arrays and _is_complete(request))):
+        in_queue = f"{len(waiting)} are in the queue (job {', '.join(arrays)})"
+        say(f"Nothing to submit: {in_queue if arrays else 'all samples and CIFs are there'}")
+        return []
+    new = [_sbatch(f"--array={_spans(missing)}", str(job.sample))] if missing else []
+    if finish:
+        _call("scancel", *finish)  # the new one waits for the new shards too
+    arrays += new
+    after = [f"--dependency=afterany:{':'.join(arrays)}"] if arrays else []
+    finishing = _sbatch(*after, str(job.finish))
+    Submitted(job.shards, tuple(arrays), (finishing,)).write(job.folder)
+    if missing:
+        say(f"Submitted shards {_spans(missing)} of {job.shards} (job {new[0]})")
+    say(f"Submitted {job.finish.name}, after them (job {finishing})")
+    return [*new, finishing]
+
+
+def incomplete_shards(request: SampleRequest, count: int) -> list[int]:
+    """The shards of which a run of the request lacks samples, by the names of its files."""
+    n_sample, chunk_size = request.settings.N_sample, request.settings.sample_diffusion_chunk_size
+    incomplete: set[int] = set()
+    for task, seed, run in runs_of(request):
+        cells = grid(range(n_sample), partial(task.binder_lengths.of_sample, seed), chunk_size)
+        if count > len(cells):
+            warn(f"{task.name}: {count} shards for {len(cells)} chunks: some have nothing to do")
+        done = samples_of(run)
+        incomplete.update(k for k in range(count) if not done.issuperset(Shard(k, count).of(cells)))
+    return sorted(incomplete)
+
+
+def _is_complete(request: SampleRequest) -> bool:
+    n_sample = request.settings.N_sample
+    runs = [progress_of(run) for _, _, run in runs_of(request)]
+    return all(
+        isinstance(run, RunProgress) and run.complete and run.total >= n_sample for run in runs
+    )
+
+
+def _queue() -> dict[str, set[int]]:
+    """The user's jobs in the queue, and the array tasks of each that wait or run."""
+    user = pwd.getpwuid(os.getuid()).pw_name
+    listed = _call("squeue", "--noheader", "--array", f"--user={user}", "--format=%F %K")
+    queued: dict[str, set[int]] = {}
+    for line in listed.splitlines():
+        job, _, task = line.partition(" ")
+        queued.setdefault(job, set()).update([int(task)] if task.strip().isdigit() else [])
+    return queued
+
+
+def _sbatch(*words: str) -> str:
+    """Submit a script; the job's id."""
+    return _call("sbatch", "--parsable", *words).strip().partition(";")[0]
+
+
+def _call(tool: str, *words: str) -> str:
+    try:
+        done = subprocess.run([tool, *words], capture_output=True, text=True)
+    except FileNotFoundError:
+        raise InputError(
+            f"{tool}: not found here: submit where Slurm is, or only write the scripts (dry=1)"
+        ) from None
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise InputError(f"{tool}: {reason.removeprefix(f'{tool}: ').removeprefix('error: ')}")
+    return done.stdout
+
+
+def _spans(numbers: Sequence[int]) -> str:
+    """[0, 3, 4, 5] -> 0,3-5, as sbatch reads it."""
+    stretches = ((run[0], run[-1]) for run in consecutive(list(numbers)))
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in stretches)

@@ -1,0 +1,108 @@
+"""px-submit: sample on a Slurm cluster, as an array of shards and a job that finishes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from argh import arg
+
+from pxtools.commands import cli
+from pxtools.commands.sample import sample_request, with_sampling_options
+from pxtools.errors import InputError
+
+if TYPE_CHECKING:
+    from pxtools.clusters.scripts import Job
+    from pxtools.sampling.runs import SampleRequest
+
+MAX_SHARDS = 10_000
+ONE_PROCESS = ("shard", "samples")  # options of px-sample that mean nothing here
+
+
+@arg("--shards", type=int, default=16, help="that share out the chunks, one array task each")
+@arg("--partition", help="Slurm's; so are the next seven")
+@arg("--gres", help="of a shard, such as gpu:1")
+@arg("--time", help="limit of a shard; one that reaches it goes back into the queue")
+@arg("--cpus-per-task", type=int, help="of a shard")
+@arg("--mem", help="of a shard")
+@arg("--constraint", help="of a shard, such as one processor type for the same last bits")
+@arg("--account", help="of all jobs")
+@arg("--qos", help="of all jobs")
+@arg("--finish-partition", help="of the job that finishes; default: that of the shards")
+@arg("--sbatch", default="", help="further options of all jobs, such as '--exclude=n3'")
+@arg("--dry", nargs="?", const="1", help="only write the scripts; print their paths")
+@with_sampling_options
+def px_submit(**options: Any) -> None:
+    """Write the scripts of a Slurm array into slurm/ of the results folder, and submit them.
+
+    The job ids go to stdout. Typed again, it submits what is missing and not in the queue.
+    """
+    from pxtools.clusters.slurm import submit, write_scripts
+
+    is_dry = options.pop("dry") not in (None, "0")
+    job, request = submission(**options)
+    scripts = write_scripts(job)
+    for line in scripts if is_dry else submit(job, request):
+        print(line)
+
+
+def submission(
+    *,
+    shards: int,
+    partition: str | None,
+    gres: str | None,
+    time: str | None,
+    cpus_per_task: int | None,
+    mem: str | None,
+    constraint: str | None,
+    account: str | None,
+    qos: str | None,
+    finish_partition: str | None,
+    sbatch: str,
+    **sampling: Any,
+) -> tuple[Job, SampleRequest]:
+    """The job that the words of the command line ask for. Raises InputError."""
+    from pxtools.clusters.scripts import Job, Resources
+
+    given = {name: value for name, value in sampling.items() if value not in (None, False)}
+    for name in ONE_PROCESS:
+        if name in given:
+            raise InputError(f"--{name}: it is for one px-sample; --shards shares out all samples")
+    if not 1 <= shards <= MAX_SHARDS:
+        raise InputError.of("--shards", "number", f"1 to {MAX_SHARDS:,}", shards)
+    if given["input_json_path"] == "-":
+        raise InputError.of("-i", "tasks", "a file, which the jobs read", "-")
+    for name in ("input_json_path", "dump_dir", "model"):
+        path = Path(given.get(name, ""))
+        if name == "dump_dir" or path.is_file() or (name == "model" and path.is_dir()):
+            given[name] = str(path.absolute())
+    request = sample_request(**given)
+    job = Job(
+        name=request.tasks[0].name,
+        folder=request.dump_dir / "slurm",
+        shards=shards,
+        options=given,
+        resources=Resources(
+            partition=partition,
+            gres=gres,
+            time=time,
+            cpus_per_task=cpus_per_task,
+            mem=mem,
+            constraint=constraint,
+            account=account,
+            qos=qos,
+        ),
+        finish_resources=Resources(
+            partition=finish_partition or partition, account=account, qos=qos
+        ),
+        sbatch=sbatch,
+    )
+    return job, request
+
+
+def main() -> None:
+    cli.run(px_submit)
+
+
+if __name__ == "__main__":
+    main()

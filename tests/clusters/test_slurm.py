@@ -1,0 +1,97 @@
+"""A real Slurm on this host, whose jobs are killed, requeued and preempted."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cluster import call, missing, slurm, wait_until
+from processes import command, environment, run
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=missing())]
+EXAMPLE = Path(__file__).parents[2] / "examples" / "bpti.yaml"
+SETTINGS = ["-m", "nano", "--N_sample", "8", "--N_step", "200"]
+SETTINGS += ["--sample_diffusion_chunk_size", "1"]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    with slurm(tmp_path_factory.mktemp("slurm")) as variables:
+        yield environment(**variables)
+
+
+def submit(cluster: dict[str, str], out: Path, *more: str) -> tuple[list[str], str]:
+    """The ids of the new jobs, and what was said."""
+    words = ["-i", str(EXAMPLE), "-o", str(out), *SETTINGS, "--shards", "4", *more]
+    done = subprocess.run(
+        command("px-submit", *words), env=cluster, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split(), done.stderr
+
+
+def seed_folder(out: Path) -> Path:
+    return out / "global_run_0" / "bpti" / "seed_12345"
+
+
+def log(out: Path, shard: int) -> str:
+    path = out / "slurm" / f"shard_{shard}.log"
+    return path.read_text() if path.exists() else ""
+
+
+def wait_for_queue(cluster: dict[str, str]) -> None:
+    wait_until(lambda: call(cluster, "squeue", "-h") == "", "the queue to empty", 300)
+
+
+def test_shards_killed_requeued_and_preempted_make_what_one_process_makes(
+    cluster: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out put"  # a space in every path
+    (array, _), said = submit(cluster, out)
+    assert "Submitted shards 0-3 of 4" in said
+    assert "Nothing to submit: 4 are in the queue" in submit(cluster, out)[1]
+
+    def kill(shard: int) -> None:
+        worker = seed_folder(out) / "workers" / f"shard_{shard}-of-4.json"
+        os.kill(json.loads(worker.read_text())["pid"], signal.SIGKILL)
+
+    def requeue(shard: int) -> None:
+        call(cluster, "scontrol", "requeue", f"{array}_{shard}")
+
+    def preempt(shard: int) -> None:
+        node = call(cluster, "squeue", "-h", "-j", f"{array}_{shard}", "-o", "%N")
+        call(cluster, "sbatch", "--partition=high", f"--nodelist={node}", "--wrap=sleep 1")
+
+    to_do = [(0, kill), (1, requeue), (2, preempt)]
+    while to_do:  # each as soon as its shard is in the middle of its first chunk
+        wait_until(lambda: any("step [51/" in log(out, k) for k, _ in to_do), "a shard to begin")
+        shard, disturb = next(pair for pair in to_do if "step [51/" in log(out, pair[0]))
+        disturb(shard)
+        to_do.remove((shard, disturb))
+    wait_for_queue(cluster)
+
+    for shard in (1, 2):
+        assert "stopped; the same command goes on from here" in log(out, shard)
+        assert "Going on after step" in log(out, shard)
+    status = json.loads(run("px-status", out, "--json").stdout)[0]
+    assert [shard["state"] for shard in status["shards"]] == ["dead", *["complete"] * 3]
+    assert re.search(r"bpti +12345 +[67]/8", (out / "slurm" / "finish.log").read_text())
+
+    again, said = submit(cluster, out)
+    assert len(again) == 2 and f"Submitted shards 0 of 4 (job {again[0]})" in said
+    wait_for_queue(cluster)
+    assert submit(cluster, out) == ([], "Nothing to submit: all samples and CIFs are there\n")
+    assert (out / "report.html").exists()
+    assert run("px-status", out).returncode == 0
+
+    whole = tmp_path / "whole"
+    alone = run("pxdesign", "pipeline", "-i", EXAMPLE, "-o", whole, *SETTINGS)
+    assert alone.returncode == 0, alone.stderr
+    cifs = sorted((seed_folder(whole) / "predictions").glob("*.cif"))
+    assert len(cifs) == 8
+    for cif in cifs:
+        assert (seed_folder(out) / "predictions" / cif.name).read_bytes() == cif.read_bytes()
