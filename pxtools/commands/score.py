@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +19,11 @@ if TYPE_CHECKING:
 @arg("paths", nargs="*", help="results folders, chunk or structure files; none: paths from stdin")
 @arg("--json", help="all rows as one JSON list on stdout")
 @arg("-t", "--top", type=int, help="how many of the best designs to list")
+@arg("--workers", type=int, help="processes that score, default: one a core")
 @arg("-q", "--quiet", help="no progress lines; warnings are still shown")
-def px_score(*paths: str, json: bool = False, top: int = 5, quiet: bool = False) -> None:
+def px_score(
+    *paths: str, json: bool = False, top: int = 5, workers: int | None = None, quiet: bool = False
+) -> None:
     """Score designs: geometry, fold, interface, target. docs/scores.md explains the columns.
 
     A run's rows go to summary.csv beside predictions/, designs that have one are skipped; a
@@ -30,17 +32,26 @@ def px_score(*paths: str, json: bool = False, top: int = 5, quiet: bool = False)
     """
     from pxtools.runs.tables import as_csv
     from pxtools.scoring.columns import Scores
+    from pxtools.scoring.processes import cores
     from pxtools.scoring.ranking import ranked
-    from pxtools.scoring.summary import best_sequences, in_words, score_file, summary, update
+    from pxtools.scoring.summary import Scoring, best_sequences, in_words, score_file, summary
 
     if top < 0:
         raise InputError.of("--top", "number", "0 or more", top)
+    if workers is not None and workers < 1:
+        raise InputError.of("--workers", "number", "1 or more", workers)
     otherwise = "give results folders, chunk or structure files, or pipe their paths in"
     given = map(Path, paths) if paths else cli.paths_from_stdin(otherwise)
-    runs, files = _sorted_out(given)
+    runs: dict[RunDir, Scoring] = {}
+    files: list[Path] = []
+    for path in given:  # scored as they come
+        for run, samples in _runs_of(path, files):
+            if run not in runs:
+                runs[run] = Scoring(run, quiet, workers or cores())
+            runs[run].add(samples)
     everything: list[Scores] = []
-    for run, samples in runs.items():
-        rows = update(run, samples, quiet)
+    for run, scoring in runs.items():
+        rows = scoring.finish()
         everything += rows
         if not json:
             title = f"{run.name} {run.path.name}"
@@ -54,24 +65,19 @@ def px_score(*paths: str, json: bool = False, top: int = 5, quiet: bool = False)
         print(as_csv(Scores, rows), end="")
 
 
-def _sorted_out(paths: Iterable[Path]) -> tuple[dict[RunDir, set[int] | None], list[Path]]:
-    """The runs that the paths name (with the samples asked for, None: all), and loose files."""
+def _runs_of(path: Path, files: list[Path]) -> list[tuple[RunDir, set[int] | None]]:
+    """The runs that a path names, with the samples (None: all); loose files go to `files`."""
     from pxtools.runs.folder import RunDir, find_runs
 
-    runs: dict[RunDir, set[int] | None] = {}
-    files = []
-    for path in paths:
-        if path.is_dir():
-            runs |= dict.fromkeys(find_runs(path))
-            continue
-        if not path.is_file():
-            raise InputError.of(path, "path", "a results folder, a chunk or a structure", "nothing")
-        run = RunDir.around(path)
-        if run is None:
-            files.append(path)
-        elif (samples := runs.get(run, set())) is not None:
-            runs[run] = samples | _samples_in(run, path)
-    return runs, files
+    if path.is_dir():
+        return [(run, None) for run in find_runs(path)]
+    if not path.is_file():
+        raise InputError.of(path, "path", "a results folder, a chunk or a structure", "nothing")
+    run = RunDir.around(path)
+    if run is None:
+        files.append(path)
+        return []
+    return [(run, _samples_in(run, path))]
 
 
 def _samples_in(run: RunDir, path: Path) -> set[int]:

@@ -17,6 +17,8 @@ from pxtools.structure.geometry import squared_distances
 from pxtools.structure.residues import BACKBONE, RADII
 
 OVERLAP = 0.8  # Å that van der Waals spheres may overlap: 95 % of natural complexes do not reach it
+CLASH_REACH = 2 * max(RADII.values()) - OVERLAP + 0.01  # Å; farther apart no two atoms clash
+BACKBONE_RADII = np.array([RADII[name[0]] for name in BACKBONE])
 
 
 def score(c: Complex, design: str = "", run: str = "") -> Scores:
@@ -140,25 +142,24 @@ def _wrong_hand(c: Complex, fold: np.ndarray) -> np.ndarray:
 
 def _clashes_inside(xyz: np.ndarray) -> int:
     """Pairs of backbone atoms, at least two residues apart, that are too close."""
-    n = len(xyz)
-    points, radii = xyz.reshape(-1, 3), _backbone_radii(n)
-    i = np.repeat(np.arange(n), len(BACKBONE))
-    apart = i[None] - i[:, None] >= 2
-    return int((apart & _too_close(points, radii, points, radii)).sum())
+    ca, reach = xyz[:, 1], _reach(xyz)
+    apart = np.triu(squared_distances(ca, ca) < (2 * reach + CLASH_REACH) ** 2, 2)
+    i, j = np.nonzero(apart)
+    square = ((xyz[i][:, :, None] - xyz[j][:, None]) ** 2).sum(-1)
+    limit = BACKBONE_RADII[:, None] + BACKBONE_RADII[None] - OVERLAP
+    return int((square < limit**2).sum())
 
 
 def _clashes_with(xyz: np.ndarray, others: np.ndarray, radii: np.ndarray) -> np.ndarray:
     """(m,) how many backbone atoms each of another chain's heavy atoms is too close to."""
-    close = _too_close(xyz.reshape(-1, 3), _backbone_radii(len(xyz)), others, radii)
-    return np.asarray(close.sum(0))
+    count = np.zeros(len(others), int)
+    near = squared_distances(xyz[:, 1], others).min(0) < (_reach(xyz) + CLASH_REACH) ** 2
+    points, limit = xyz.reshape(-1, 3), np.tile(BACKBONE_RADII, len(xyz)) - OVERLAP
+    close = squared_distances(points, others[near]) < (limit[:, None] + radii[near]) ** 2
+    count[near] = close.sum(0)
+    return count
 
 
-def _backbone_radii(n: int) -> np.ndarray:
-    return np.tile([RADII[name[0]] for name in BACKBONE], n)
-
-
-def _too_close(
-    a: np.ndarray, a_radii: np.ndarray, b: np.ndarray, b_radii: np.ndarray
-) -> np.ndarray:
-    limit = a_radii[:, None] + b_radii[None] - OVERLAP
-    return np.asarray(squared_distances(a, b) < limit**2)
+def _reach(xyz: np.ndarray) -> float:
+    """Å from a residue's CA to the farthest of its backbone atoms, over all residues."""
+    return float(np.sqrt(((xyz - xyz[:, 1:2]) ** 2).sum(-1).max()))

@@ -10,14 +10,15 @@ import numpy as np
 from pxtools.console import LINE_EVERY_FILES, in_columns, say
 from pxtools.errors import DamagedError, InputError
 from pxtools.runs.chunk import read_chunk
-from pxtools.runs.designs import chunk_texts, samples_of, texts_of
+from pxtools.runs.designs import chunk_texts, samples_of
 from pxtools.runs.folder import RunDir
 from pxtools.runs.inventory import refuse_links
 from pxtools.runs.record import RunJson
 from pxtools.runs.sequences import Sequence, best_of_each
 from pxtools.runs.tables import Table, Value, unfilled
 from pxtools.scoring.columns import CHECKS, Scores
-from pxtools.scoring.metrics import filled_in, score
+from pxtools.scoring.metrics import score
+from pxtools.scoring.processes import Batch, Scored, score_samples
 from pxtools.scoring.ranking import best_first, ranked
 from pxtools.structure.complex import read_complex
 from pxtools.structure.parsing import structure_text
@@ -32,45 +33,79 @@ def summary(run: RunDir) -> Table[Scores, str]:
     return Table(run.path / "summary.csv", Scores, lambda row: row.design)
 
 
-def update(run: RunDir, samples: set[int] | None, quiet: bool) -> list[Scores]:
+def update(run: RunDir, samples: set[int] | None, quiet: bool, processes: int = 1) -> list[Scores]:
     """Score the run's designs that have no row yet (of `samples`, None: all); all its rows.
 
     Rows of an older table keep what they have; the columns they lack are filled in.
     """
-    refuse_links(run)
-    digest, table = _identity(run), summary(run)
-    rows = table.read(lambda row: row.run == digest)
-    designs = samples_of(run)
-    wanted = sorted(designs if samples is None else samples & designs)
-    missing = [s for s in wanted if (row := rows.get(run.cif(s).stem)) is None or unfilled(row)]
-    binders: dict[str, np.ndarray] = {}
-    if missing:  # without what a killed process left half-written
-        table.write(sorted(rows.values(), key=_order))
-    for count, (sample, text) in enumerate(texts_of(run, missing), 1):
-        name = run.cif(sample).stem
-        design = read_complex(name, text)
-        binders[name] = design.binder_ca
-        known = rows.get(name)
-        rows[name] = filled_in(known, design) if known else score(design, name, digest)
-        table.append(rows[name])
-        if not quiet and (count % LINE_EVERY_FILES == 0 or count == len(missing)):
-            say(f"  Scoring designs: {count}/{len(wanted)} (skipped {len(wanted) - len(missing)})")
-    if missing:
-        rows = table.read(lambda row: row.run == digest) | rows  # another process may have added
-    if any(row.rank is None for row in rows.values()):
-        known_samples = {run.cif(sample).stem: sample for sample in designs}
-        others = [known_samples[n] for n in rows if n in known_samples and n not in binders]
-        for sample, text in texts_of(run, sorted(others)):
-            name = run.cif(sample).stem
-            binders[name] = read_complex(name, text).binder_ca
-        rows = {row.design: row for row in ranked(rows.values(), binders)}
-        missing = missing or others
-    best = best_of_each(run.path, digest)
-    scores = {name: best[name].score if name in best else None for name in rows}
-    if missing or any(row.mpnn_score != scores[name] for name, row in rows.items()):
-        rows = {name: replace(row, mpnn_score=scores[name]) for name, row in rows.items()}
-        table.write(sorted(rows.values(), key=_order))
-    return sorted(rows.values(), key=best_first)
+    scoring = Scoring(run, quiet, processes)
+    scoring.add(samples)
+    return scoring.finish()
+
+
+class Scoring:
+    """The rows of a run while its designs are scored; several calls of `add` as they come."""
+
+    def __init__(self, run: RunDir, quiet: bool, processes: int = 1):
+        refuse_links(run)
+        self.run = run
+        self.quiet = quiet
+        self.processes = processes
+        self.digest = _identity(run)
+        self.table = summary(run)
+        self.rows = self._stored()
+        self.binders: dict[str, np.ndarray] = {}
+        self.changed = False
+
+    def _stored(self) -> dict[str, Scores]:
+        return self.table.read(lambda row: row.run == self.digest)
+
+    def add(self, samples: set[int] | None) -> None:
+        """Score those of the samples (None: all) that have no whole row."""
+        designs = samples_of(self.run)
+        wanted = sorted(designs if samples is None else samples & designs)
+        missing = [sample for sample in wanted if self._is_missing(sample)]
+        if missing and not self.changed:  # without what a killed process left half-written
+            self.table.write(sorted(self.rows.values(), key=_order))
+            self.changed = True
+        skipped = len(wanted) - len(missing)
+        for count, done in enumerate(self._scored(missing), 1):
+            self.rows[done.row.design] = done.row
+            self.table.append(done.row)
+            if not self.quiet and (count % LINE_EVERY_FILES == 0 or count == len(missing)):
+                say(f"  Scoring designs: {count}/{len(wanted)} (skipped {skipped})")
+
+    def _is_missing(self, sample: int) -> bool:
+        row = self.rows.get(self.run.cif(sample).stem)
+        return row is None or bool(unfilled(row))
+
+    def _scored(self, samples: list[int]) -> Iterator[Scored]:
+        for done in score_samples(Batch(self.run, self.digest, samples, self.rows), self.processes):
+            self.binders[done.row.design] = done.ca
+            yield done
+
+    def finish(self) -> list[Scores]:
+        """All rows of the run, best first, with ranks, clusters and what sequences say."""
+        if self.changed:
+            self.rows = self._stored() | self.rows  # another process may have added some
+        if any(row.rank is None for row in self.rows.values()):
+            left = [s for s in samples_of(self.run) if self._lacks_place(self.run.cif(s).stem)]
+            for _ in self._scored(sorted(left)):
+                pass
+            ranks = ranked(self.rows.values(), self.binders)
+            self.rows = {row.design: row for row in ranks}
+            self.changed = True
+        best = best_of_each(self.run.path, self.digest)
+        for name, row in self.rows.items():
+            mpnn_score = best[name].score if name in best else None
+            self.changed |= row.mpnn_score != mpnn_score
+            self.rows[name] = replace(row, mpnn_score=mpnn_score)
+        if self.changed:
+            self.table.write(sorted(self.rows.values(), key=_order))
+        return sorted(self.rows.values(), key=best_first)
+
+    def _lacks_place(self, name: str) -> bool:
+        return name in self.rows and name not in self.binders
 
 
 def _identity(run: RunDir) -> str:

@@ -5,7 +5,7 @@
 
 import numpy as np
 
-from pxtools.structure.geometry import distances
+from pxtools.structure.geometry import squared_distances
 
 # Engh & Huber 2001 (International Tables F, 18.3): mean and standard deviation, Å and degrees
 BONDS = {"N-CA": (1.459, 0.020), "CA-C": (1.525, 0.026), "C-O": (1.229, 0.019)}
@@ -103,13 +103,16 @@ def hydrogen_bonds(xyz: np.ndarray, linked: np.ndarray, has_hydrogen: np.ndarray
     carbonyl = c[:-1] - o[:-1]
     h = n.copy()
     h[1:] += carbonyl / np.linalg.norm(carbonyl, axis=-1, keepdims=True)
-    energy = HBOND_SCALE * (
-        1 / distances(n, o) + 1 / distances(h, c) - 1 / distances(h, o) - 1 / distances(n, c)
-    )
+    near = (squared_distances(ca, ca) <= HBOND_REACH**2) & donor[:, None]
     i = np.arange(len(xyz))
-    energy[i, i] = 0
-    energy[i[1:][linked[1:]], i[:-1][linked[1:]]] = 0  # its own peptide bond
-    energy[(distances(ca, ca) > HBOND_REACH) | ~donor[:, None]] = 0
+    near[i, i] = False
+    near[i[1:][linked[1:]], i[:-1][linked[1:]]] = False  # its own peptide bond
+    i, j = np.nonzero(near)
+    ends = ((n, o, 1), (h, c, 1), (h, o, -1), (n, c, -1))
+    energy = np.zeros((len(xyz), len(xyz)))
+    energy[i, j] = HBOND_SCALE * sum(
+        sign / np.maximum(np.linalg.norm(a[i] - b[j], axis=-1), 0.1) for a, b, sign in ends
+    )
     second = np.partition(energy, min(1, len(xyz) - 1), axis=1)[:, min(1, len(xyz) - 1)]
     return (energy < HBOND_LIMIT) & (energy <= second[:, None])
 

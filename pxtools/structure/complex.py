@@ -52,6 +52,7 @@ class Complex:
     target_rigid: np.ndarray  # (m,) backbone and CB: the rest may take another rotamer
     hotspots: np.ndarray  # (n,)
     target_rmsd: float | None  # Å, None where the file does not tell
+    keys: tuple[tuple[str, ResidueNumber], ...] = ()  # (n,) chain and number, as the file has them
 
     @property
     def binder_ca(self) -> np.ndarray:
@@ -108,6 +109,7 @@ def as_complex(name: str, chains: list[list[Residue]], facts: "Facts") -> Comple
         np.array([atom.name in RIGID for atom in target]),
         np.array([r.key in facts.hotspots for r in residues]),
         facts.target_rmsd,
+        tuple(r.key for r in residues),
     )
 
 

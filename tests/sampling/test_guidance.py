@@ -17,7 +17,7 @@ from pxtools.runs.schedule import Schedule
 from pxtools.sampling.guidance import guide_of, handedness, known, pushed, without_clashes
 from pxtools.sampling.runs import run_record
 from pxtools.sampling.sampler import Draws, diffusion_step
-from pxtools.scoring.metrics import _too_close
+from pxtools.scoring.metrics import OVERLAP
 from pxtools.structure.atoms import Atoms
 from pxtools.structure.geometry import distances
 from pxtools.structure.residues import vdw_radius
@@ -58,6 +58,12 @@ def docked(atoms: Atoms, target: Atoms, gap: float) -> np.ndarray:
         binder = binder + 0.05 * away
     x[-len(binder) :] = binder
     return x
+
+
+def _too_close(
+    a: np.ndarray, a_radii: np.ndarray, b: np.ndarray, b_radii: np.ndarray
+) -> np.ndarray:
+    return np.asarray(distances(a, b) < a_radii[:, None] + b_radii - OVERLAP)
 
 
 def clashes(x: np.ndarray, atoms: Atoms, target: Atoms) -> tuple[int, int]:

@@ -1,0 +1,45 @@
+"""Scoring in several processes gives what one process gives."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import DATA
+from processes import run
+
+from pxtools.errors import InputError
+from pxtools.runs.folder import find_runs
+from pxtools.scoring import processes
+from pxtools.scoring.processes import Batch, score_samples
+from pxtools.scoring.summary import update
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    shutil.copytree(DATA / "old_runs" / "finished", tmp_path / "out")
+    return tmp_path / "out"
+
+
+def test_two_processes_give_the_rows_of_one(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (found,) = find_runs(results)
+    alone = update(found, None, quiet=True)
+    (found.path / "summary.csv").unlink()
+    monkeypatch.setattr(processes, "WORTH_STARTING", 1)
+    monkeypatch.setattr(processes, "BATCH", 1)
+    assert update(found, None, quiet=True, processes=2) == alone
+    again = list(score_samples(Batch(found, "x", [0, 1, 2], {}), 2))
+    assert [done.row.design for done in again] == [f"bpti_sample_{i}" for i in range(3)]
+
+
+def test_what_one_of_them_refuses_is_refused(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (found,) = find_runs(results)
+    monkeypatch.setattr(processes, "WORTH_STARTING", 1)
+    monkeypatch.setattr(processes, "texts_of", lambda *words: iter([(0, b"data_x")]))
+    with pytest.raises(InputError):
+        list(score_samples(Batch(found, "x", [0, 1, 2], {}), 1))
+
+
+def test_workers_are_one_or_more(results: Path) -> None:
+    assert "1 or more" in run("px-score", results, "--workers", 0).stderr
