@@ -29,7 +29,7 @@ from pxtools.structure.reading import Polymer, author_number, protein_chains
 from pxtools.task.types import Task
 
 FIRST = (  # what one looks at first; the other columns follow as their table has them
-    *("rank", "cluster", "failed", "sequence", "helix", "strand", "contacts"),
+    *("rank", "cluster", "failed", "sequence", "mpnn_score", "helix", "strand", "contacts"),
     *("hotspots_contacted", "target_rmsd", "rg"),
 )
 HIDDEN = ("design", "run")  # the row's name; the run's digest

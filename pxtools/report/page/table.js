@@ -49,7 +49,8 @@ function drawRows(anew = false) {
   const span = heads.length;
   const spacer = (rowsAway) => element("tr", { class: "spacer", "aria-hidden": "true" },
     element("td", { colspan: span, style: `height:${rowsAway * ROW}px` }));
-  const drawn = shownRows.slice(from, to).map((row, i) => rowOf(row, from + i));
+  const there = new Map(anew ? [] : [...body.children].map((made) => [made.dataset.key, made]));
+  const drawn = shownRows.slice(from, to).map((row, i) => there.get(row.key) || rowOf(row, from + i));
   body.replaceChildren(...(from ? [spacer(from)] : []), ...drawn,
     ...(to < shownRows.length && !printing ? [spacer(shownRows.length - to)] : []));
   if (!shownRows.length) body.append(element("tr", {}, element("td", { colspan: span, class: "nothing text" },
