@@ -48,6 +48,13 @@ sample *settings:
 write-cif *settings:
     @exec "{{ recipe }}" write-cif "$@"
 
+# the same on a Slurm cluster (docs/clusters.md): just submit [preset=extended] [shards=16] [partition=gpu] [gres=gpu:1] [time=4:00:00] [dry=1] ...
+[group("design")]
+[no-cd]
+[no-exit-message]
+submit *settings:
+    @exec "{{ recipe }}" submit "$@"
+
 # choose amino acids for the designs: just sequence [dump_dir] [num_seqs=8] [temperature=0.1] [for=boltz] ...
 [group("design")]
 [no-cd]

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from typing import NoReturn, Protocol
 
 RULE = "=" * 60
+LEFT_TO_OTHERS = "Nothing left to do here"
 LINE_EVERY_STEPS = 50
 LINE_EVERY_FILES = 50
 
@@ -99,6 +100,10 @@ def resuming(name: str, existing: int) -> str:
 def already_complete(name: str, existing: int, part: str = "") -> str:
     of_part = f"{part} " if part else ""
     return f"✓ Skip sample={name}: {of_part}already completed ({existing} samples exist)."
+
+
+def left_to_others(name: str, count: int) -> str:
+    return f"{LEFT_TO_OTHERS}: another process is making {count} samples of {name}"
 
 
 def part_of_run(part: str, wanted: int, total: int) -> str:

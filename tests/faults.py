@@ -148,7 +148,7 @@ def two_processes(folder: Path, reference: Path, rng: random.Random) -> None:
     both = [start(folder), start(folder)]
     for process in both:
         _, said = process.communicate(timeout=120)
-        assert process.returncode == 0, said
+        assert process.returncode in (0, 75), said
     go_on(folder)
     assert_same(folder, reference)
 

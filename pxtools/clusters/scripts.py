@@ -45,8 +45,7 @@ FINISH = """\
 {path}
 code=0
 px-write-cif -i {task} -o {results}{seeds} || code=$?
-px-sequence --quiet {results} > /dev/null || code=$?
-px-score --quiet {results} || code=$?
+{sequence}px-score --quiet {results} || code=$?
 px-report --quiet -i {task} {results} || code=$?
 px-status {results} || code=$? # 1: samples are missing; type `just submit` again
 exit $code
@@ -81,6 +80,7 @@ class Job:
     options: Mapping[str, object]  # of px-sample
     resources: Resources
     finish_resources: Resources
+    sequences: int = 1  # of each design
     sbatch: str = ""  # further options of sbatch, for both
 
     @property
@@ -104,11 +104,14 @@ class Job:
 
     def finish_script(self) -> str:
         seeds = self.options.get("seeds")
+        results = shlex.quote(str(self.options["dump_dir"]))
+        sequence = f"px-sequence --quiet --num_seqs {self.sequences} {results}"
         return FINISH.format(
             directives=self._directives("finish.log", self.finish_resources, {}),
             path=_path(),
             task=shlex.quote(str(self.options["input_json_path"])),
-            results=shlex.quote(str(self.options["dump_dir"])),
+            results=results,
+            sequence=f"{sequence} > /dev/null || code=$?\n" if self.sequences else "",
             seeds=f" --seeds {shlex.quote(str(seeds))}" if seeds else "",
         )
 

@@ -8,7 +8,6 @@ import pwd
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 from pxtools.clusters.scripts import Job
@@ -19,7 +18,6 @@ from pxtools.runs.files import write_atomically
 from pxtools.runs.folder import consecutive
 from pxtools.runs.progress import RunProgress, progress_of
 from pxtools.runs.shards import Shard
-from pxtools.sampling.plan import grid
 from pxtools.sampling.runs import SampleRequest, runs_of
 
 
@@ -88,10 +86,9 @@ def submit(job: Job, request: SampleRequest) -> list[str]:
 
 def incomplete_shards(request: SampleRequest, count: int) -> list[int]:
     """The shards of which a run of the request lacks samples, by the names of its files."""
-    n_sample, chunk_size = request.settings.N_sample, request.settings.sample_diffusion_chunk_size
     incomplete: set[int] = set()
     for task, seed, run in runs_of(request):
-        cells = grid(range(n_sample), partial(task.binder_lengths.of_sample, seed), chunk_size)
+        cells = request.cells(task, seed)
         if count > len(cells):
             warn(f"{task.name}: {count} shards for {len(cells)} chunks: some have nothing to do")
         done = samples_of(run)

@@ -11,6 +11,8 @@ import argh
 from pxtools.errors import InputError
 from pxtools.interrupt import Interrupted, catch_interrupts
 
+EXIT_HELD_BY_OTHERS = 75
+
 
 def run(command: Callable[..., Any]) -> NoReturn:
     """Run a tool's command with the words of the command line, then exit."""

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
@@ -29,10 +30,16 @@ class Front:
         for process in self.running[:1] if signum == signal.SIGINT else self.running:
             process.send_signal(signum)
 
-    def start(self, tool: str, words: list[str], **streams: Any) -> subprocess.Popen[bytes]:
+    def start(
+        self,
+        tool: str,
+        words: list[str],
+        environment: Mapping[str, str] | None = None,
+        **streams: Any,
+    ) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", f"pxtools.commands.{tool}", *words]
-        environment = {**os.environ, FRONT: str(os.getpid())}
-        process = subprocess.Popen(command, env=environment, **streams)
+        variables = {**os.environ, **(environment or {}), FRONT: str(os.getpid())}
+        process = subprocess.Popen(command, env=variables, **streams)
         self.running.append(process)
         if self.stopped:  # it came while the tool was started
             self._hand_on(self.stopped, None)

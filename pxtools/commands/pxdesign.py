@@ -37,6 +37,7 @@ FLAGS = ("quiet", "no_align", "example", "help", "version")
 OPTIONS = (
     *("input_json_path", "dump_dir", "preset", "N_sample", "N_step", "seeds", "model", "device"),
     *("sample_diffusion_chunk_size", "dtype", "workers", *FLAGS),
+    *("shard", "samples", "gpus", "processes"),
     *("eta_type", "eta_min", "eta_max", "gamma0", "gamma_min"),
 )
 SYNONYMS = {"input": "input_json_path", "yaml": "input_json_path", "output_dir": "dump_dir"}

@@ -24,6 +24,7 @@ SAMPLING = ("preset", "N_sample", "N_step", "sample_diffusion_chunk_size", "mode
 USED = {  # the variables that mean something to a recipe
     "pipeline": (*PATHS, *SAMPLING, "seeds", "sequences"),
     "sample": (*PATHS, *SAMPLING, "seeds"),
+    "submit": (*PATHS, *SAMPLING, "seeds", "sequences"),
     "write-cif": (*PATHS, "seeds"),
     "target": ("input_json_path", "model"),
     "status": ("dump_dir",),

@@ -11,6 +11,7 @@ from argh import arg
 
 from pxtools.commands import cli
 from pxtools.console import warn
+from pxtools.errors import InputError
 
 if TYPE_CHECKING:
     from pxtools.sampling.runs import SampleRequest
@@ -58,6 +59,8 @@ def with_sampling_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+@arg("--gpus", type=int, help="one process for each of so many CUDA cards")
+@arg("--processes", type=int, help="so many processes, which share the cores")
 @with_sampling_options
 def px_sample(**options: Any) -> None:
     """Generate binder backbones for design tasks; print the path of each finished chunk file.
@@ -66,10 +69,36 @@ def px_sample(**options: Any) -> None:
     """
     from pxtools.sampling.runs import sample
 
-    sampled = sample(sample_request(**options), finished=lambda path: print(path, flush=True))
+    gpus, processes = options.pop("gpus"), options.pop("processes")
+    request = sample_request(**options)
+    if gpus is not None or processes is not None:
+        sys.exit(_together(request, options, gpus, processes))
+    sampled = sample(request, finished=lambda path: print(path, flush=True))
     if sampled.failed:
         warn(f"{sampled.failed} samples became NaN or infinite and were left out")
         sys.exit(EXIT_FAILED_SAMPLES)
+    if sampled.held_by_others:
+        sys.exit(cli.EXIT_HELD_BY_OTHERS)
+
+
+def _together(
+    request: SampleRequest, options: dict[str, Any], gpus: int | None, processes: int | None
+) -> int:
+    from pxtools.commands.together import Together, for_gpus, for_processes
+    from pxtools.network.ops import cores
+
+    if gpus is not None and processes is not None:
+        raise InputError.of("--gpus", "number", "either --gpus or --processes", "both")
+    if options["input_json_path"] == "-":
+        raise InputError.of("-i", "tasks", "a file, which all processes read", "-")
+    given = {name: value for name, value in options.items() if value not in (None, False)}
+    if processes is not None:
+        environments = for_processes(processes)
+        given = {"device": "cpu", "workers": max(1, cores() // processes)} | given
+    else:
+        environments = for_gpus(gpus or 0)
+    words = [f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items()]
+    return Together(words, request.total).sample(environments)
 
 
 def sample_request(

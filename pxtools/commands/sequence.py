@@ -8,7 +8,6 @@ from argh import arg
 from pxtools.commands import cli
 from pxtools.console import say, warn
 
-EXIT_HELD_BY_OTHERS = 75
 PREDICTORS = ("boltz", "protenix", "af3", "colabfold", "chai")
 
 
@@ -88,7 +87,7 @@ def px_sequence(
         if handover.note:
             warn(handover.note)
     if sequenced.held_by_others:
-        sys.exit(EXIT_HELD_BY_OTHERS)
+        sys.exit(cli.EXIT_HELD_BY_OTHERS)
 
 
 def main() -> None:

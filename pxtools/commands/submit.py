@@ -30,6 +30,7 @@ ONE_PROCESS = ("shard", "samples")  # options of px-sample that mean nothing her
 @arg("--qos", help="of all jobs")
 @arg("--finish-partition", help="of the job that finishes; default: that of the shards")
 @arg("--sbatch", default="", help="further options of all jobs, such as '--exclude=n3'")
+@arg("--sequences", type=int, default=1, help="of each design, by px-sequence; 0: none")
 @arg("--dry", nargs="?", const="1", help="only write the scripts; print their paths")
 @with_sampling_options
 def px_submit(**options: Any) -> None:
@@ -58,6 +59,7 @@ def submission(
     account: str | None,
     qos: str | None,
     finish_partition: str | None,
+    sequences: int,
     sbatch: str,
     **sampling: Any,
 ) -> tuple[Job, SampleRequest]:
@@ -95,6 +97,7 @@ def submission(
         finish_resources=Resources(
             partition=finish_partition or partition, account=account, qos=qos
         ),
+        sequences=sequences,
         sbatch=sbatch,
     )
     return job, request

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pxtools.console import Progress, already_complete, part_of_run, resuming, say, warn
+from pxtools.console import (
+    Progress,
+    already_complete,
+    left_to_others,
+    part_of_run,
+    resuming,
+    say,
+    warn,
+)
 from pxtools.network import ops
 from pxtools.network.config import Help
 from pxtools.network.features import randomly_placed
@@ -51,6 +59,18 @@ class SampleRequest:
 
     def __post_init__(self) -> None:
         refuse_range_beyond(self.part, self.settings.N_sample)
+
+    def cells(self, task: Task, seed: int) -> list[list[int]]:
+        """The samples of a run in the chunks that they are made in."""
+        length_of = partial(task.binder_lengths.of_sample, seed)
+        settings = self.settings
+        return grid(range(settings.N_sample), length_of, settings.sample_diffusion_chunk_size)
+
+    @property
+    def total(self) -> int:
+        """Samples asked for, of all runs."""
+        runs = runs_of(self)
+        return sum(len(self.part.of(self.cells(task, seed))) for task, seed, _ in runs)
 
 
 @dataclass(frozen=True)
@@ -139,7 +159,7 @@ def _sample_run(
     """Generate what a run lacks."""
     run, record, part = opened.run, opened.record, request.part
     n_sample, chunk_size = request.settings.N_sample, request.settings.sample_diffusion_chunk_size
-    cells = grid(range(n_sample), opened.length_of, chunk_size)
+    cells = request.cells(opened.design.task, record.seed)
     asked, wanted = set(range(n_sample)), part.of(cells)
     progress = Progress(n_sample, chunk_size, request.quiet)
     held = inspect(run, record, wanted).set_damaged_aside()
@@ -171,8 +191,7 @@ def _sample_run(
     if unclaimed:  # the other process may have finished them by now
         unclaimed -= inspect(run, record, unclaimed).set_damaged_aside().done
     if unclaimed:
-        left = f"{len(unclaimed)} samples of {run.name}"
-        say(f"Nothing left to do here: another process is making {left}")
+        say(left_to_others(run.name, len(unclaimed)))
     return Sampled(failed, len(unclaimed))
 
 

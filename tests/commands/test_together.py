@@ -1,0 +1,94 @@
+"""px-sample --processes and --gpus: several processes as one."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import faults
+import pytest
+from faults import CHUNK, STEPS, assert_same, run_folder, wait_for
+from processes import command, environment, run, small_run
+
+pytestmark = pytest.mark.slow
+N = 8
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("one_process")
+    words, _ = small_run(folder, n=N, chunk=CHUNK, steps=STEPS)
+    assert run("pxdesign", "pipeline", *words).returncode == 0
+    return folder
+
+
+def start(folder: Path, *more: object) -> subprocess.Popen[str]:
+    return faults.start(folder, "--N_sample", N, "--processes", 4, *more)
+
+
+def pids_at_work(folder: Path) -> list[int]:
+    workers = (run_folder(folder) / "workers").glob("*.json")
+    held = [json.loads(path.read_text()) for path in workers]
+    return [worker["pid"] for worker in held if worker["samples"]]
+
+
+def test_four_processes_say_and_make_what_one_does(reference: Path, tmp_path: Path) -> None:
+    words, _ = small_run(tmp_path, n=N, chunk=CHUNK, steps=STEPS)
+    done = run("pxdesign", "pipeline", *words, "--processes", 4)
+    assert done.returncode == 0, done.stderr
+    assert_same(tmp_path, reference)
+    lines = done.stderr.splitlines()
+    assert lines.count(f"Starting chunked diffusion: {N} samples in chunks of {CHUNK}") == 1
+    assert lines.count("=" * 60) == 2
+    assert sorted(re.findall("✓ Completed chunk (.)/4", done.stderr)) == ["1", "2", "3", "4"]
+    assert "Nothing left to do" not in done.stderr
+    again = run("px-sample", *words, "--processes", 2)
+    assert again.returncode == 0 and again.stderr.count("already completed") == 1
+    assert len(again.stdout.split()) == N / CHUNK
+
+
+def test_one_of_four_processes_killed(reference: Path, tmp_path: Path) -> None:
+    process = start(tmp_path)
+    wait_for(process, "Diffusion step [51/")
+    os.kill(pids_at_work(tmp_path)[0], signal.SIGKILL)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert "a process was ended by SIGKILL" in said and "Going on after step" in said
+    words, _ = small_run(tmp_path, n=N, chunk=CHUNK, steps=STEPS)
+    assert "already completed" in run("pxdesign", "pipeline", *words).stderr
+    assert_same(tmp_path, reference)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_one_signal_stops_all(reference: Path, tmp_path: Path, signum: signal.Signals) -> None:
+    process = start(tmp_path)
+    wait_for(process, "Diffusion step [1/")
+    process.send_signal(signum)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 128 + signum
+    assert said.count("px-sample: stopped") == 1 and "Traceback" not in said
+    assert not pids_at_work(tmp_path)
+    words, _ = small_run(tmp_path, n=N, chunk=CHUNK, steps=STEPS)
+    assert run("pxdesign", "pipeline", *words).returncode == 0
+    assert_same(tmp_path, reference)
+
+
+def test_a_process_a_card(tmp_path: Path) -> None:
+    (tmp_path / "shim").mkdir()
+    (tmp_path / "shim" / "sitecustomize.py").write_text(
+        "import os\nopen('cards', 'a').write(os.environ['CUDA_VISIBLE_DEVICES'] + '\\n')\n"
+    )
+    env = environment(PYTHONPATH=str(tmp_path / "shim"), CUDA_VISIBLE_DEVICES="4,7,9")
+    words, _ = small_run(tmp_path, n=4)
+
+    def sample(gpus: int) -> subprocess.CompletedProcess[str]:
+        called = command("px-sample", *words, "--device", "cpu", "--gpus", gpus)
+        return subprocess.run(called, env=env, cwd=tmp_path, capture_output=True, text=True)
+
+    assert sample(2).returncode == 0
+    parent, *children = (tmp_path / "cards").read_text().split()
+    assert parent == "4,7,9" and sorted(children) == ["4", "7"]
+    refused = sample(4)
+    assert refused.returncode == 2 and "expected 1 to 3, the cards here, found 4" in refused.stderr
