@@ -18,6 +18,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from pxtools.errors import InputError
+from pxtools.interrupt import uninterrupted
 
 A = TypeVar("A", mx.array, np.ndarray)
 EPS = 1e-5
@@ -61,7 +62,8 @@ def on_cores(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     if _workers is None:
         set_workers(min(cores(), MAX_WORKERS))
     assert _workers
-    futures = [_workers.submit(function, item) for item in items]
+    with uninterrupted():  # a thread begun and not yet known to its pool would wait for ever
+        futures = [_workers.submit(function, item) for item in items]
     try:
         return [future.result() for future in futures]
     finally:

@@ -75,7 +75,7 @@ def test_shards_killed_requeued_and_preempted_make_what_one_process_makes(
     wait_for_queue(cluster)
 
     for shard in (1, 2):
-        assert "stopped; the same command goes on from here" in log(out, shard)
+        assert "stopped; run the same command to continue" in log(out, shard)
         assert "Going on after step" in log(out, shard)
     status = json.loads(run("px-status", out, "--json").stdout)[0]
     assert [shard["state"] for shard in status["shards"]] == ["dead", *["complete"] * 3]
