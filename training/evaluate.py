@@ -23,7 +23,7 @@ from tmtools import tm_align
 
 from pxtools.network.weights import find_model
 from pxtools.structure.complex import read_complex
-from pxtools.structure.geometry import rmsds
+from pxtools.structure.geometry import paired_rmsds
 from pxtools.structure.target import TargetChain
 
 SIZES = [(40, 24), (48, 32), (40, 48), (48, 56)]  # binder residues, target residues
@@ -169,7 +169,7 @@ def closest_segment(ca: np.ndarray, chains: Chains) -> float:
         if len(trace) < n:
             continue
         windows = np.lib.stride_tricks.sliding_window_view(trace, n, axis=0).swapaxes(1, 2)
-        best = min(best, rmsds(a, windows - windows.mean(1, keepdims=True)).min())
+        best = min(best, paired_rmsds(a[None], windows - windows.mean(1, keepdims=True)).min())
     return best
 
 

@@ -18,15 +18,15 @@ def superposition(moving: np.ndarray, fixed: np.ndarray) -> tuple[np.ndarray, np
     return rotation, translation, float(np.sqrt(((moved - fixed) ** 2).sum(-1).mean()))
 
 
-def rmsds(a: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """RMSD in Å of `a` (n, 3) to each of `others` (k, n, 3), all centred, superposed one by one.
+def paired_rmsds(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(k,) RMSD in Å of each of `a` (k, n, 3) to its own of `b`, all centred, superposed.
 
     From singular values alone: no rotation is made.
     """
-    covariance = a.T @ others
+    covariance = a.swapaxes(1, 2) @ b
     s = np.linalg.svd(covariance, compute_uv=False)
     s[:, 2] *= np.sign(np.linalg.det(covariance))
-    square = ((a**2).sum() + (others**2).sum((1, 2)) - 2 * s.sum(1)) / len(a)
+    square = ((a**2).sum((1, 2)) + (b**2).sum((1, 2)) - 2 * s.sum(1)) / a.shape[1]
     return np.sqrt(np.maximum(square, 0))
 
 

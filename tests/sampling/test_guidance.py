@@ -73,8 +73,8 @@ def clashes(x: np.ndarray, atoms: Atoms, target: Atoms) -> tuple[int, int]:
         np.array([vdw_radius(e) for e in elements])
         for elements in (atoms.element[binder], target.element)
     )
-    outside = _too_close(x[binder], own, target.xyz, others)
-    inside = _too_close(x[binder], own, x[binder], own)
+    outside = distances(x[binder], target.xyz) < own[:, None] + others - OVERLAP
+    inside = distances(x[binder], x[binder]) < own[:, None] + own - OVERLAP
     residue = atoms.label_seq[binder]
     return int(outside.sum()), int((inside & (residue[:, None] - residue >= 2)).sum())
 
