@@ -24,10 +24,10 @@ def lead_by_rmsd(places: Sequence[np.ndarray], limit: float) -> np.ndarray:
     first leader within `limit` Å of CA RMSD. `places` are CA atoms (n, 3); only designs of one
     length are compared."""
     leader = np.arange(len(places))
-    lengths = np.array([len(ca) for ca in places])
+    lengths = np.array([len(ca) for ca in places], int)
     for length in np.unique(lengths):
         own = np.flatnonzero(lengths == length)
-        folds = _Folds.of(np.stack([places[i] for i in own]).astype(np.float64))
+        folds = _Folds.of(np.stack([places[i] for i in own.tolist()]).astype(np.float64))
         leader[own] = own[_lead(folds, limit)]
     return leader
 
