@@ -1,17 +1,11 @@
 """px-convert-checkpoint: published PyTorch files to models of these tools."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from argh import arg
 
 from pxtools.commands import cli
 from pxtools.console import say
-
-if TYPE_CHECKING:
-    pass
 
 
 @arg("checkpoint", help="pxdesign_v0.1.0.pt, another of PXDesign-d, or v_48_020.pt of ProteinMPNN")
