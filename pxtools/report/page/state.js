@@ -22,6 +22,10 @@ function change(changes) {
   if (changed.has("filter") || changed.has("sort") || (changed.has("stars") && state.filter.includes("starred"))) {
     select();
     changed.add("rows");
+    if (shownRows.length && !shownRows.includes(chosenRow())) { // the view shows one of the table's
+      state.chosen = shownRows[0].key;
+      changed.add("chosen");
+    }
   }
   for (const { keys, act } of listeners) if (keys.some((key) => changed.has(key))) act(changed);
   written = toHash();
