@@ -17,19 +17,29 @@ if TYPE_CHECKING:
 
 
 @arg("paths", nargs="*", help="results folders, chunk or structure files; none: paths from stdin")
+@arg("--shard", help="K/N: only every Nth sample of a run from sample K on, counted from 0")
+@arg("--samples", help="A-B: only these samples of a run, counted from 0")
 @arg("--json", help="all rows as one JSON list on stdout")
 @arg("-t", "--top", type=int, help="how many of the best designs to list")
 @arg("--workers", type=int, help="processes that score, default: one a core")
 @arg("-q", "--quiet", help="no progress lines; warnings are still shown")
 def px_score(
-    *paths: str, json: bool = False, top: int = 5, workers: int | None = None, quiet: bool = False
+    *paths: str,
+    shard: str | None = None,
+    samples: str | None = None,
+    json: bool = False,
+    top: int = 5,
+    workers: int | None = None,
+    quiet: bool = False,
 ) -> None:
     """Score designs: geometry, fold, interface, target. docs/scores.md explains the columns.
 
     A run's rows go to summary.csv beside predictions/, designs that have one are skipped; a
     summary of the run goes to stdout. Structures that belong to no run (the last chain is the
-    binder) are printed as CSV.
+    binder) are printed as CSV. Shards keep a table each; without --shard px-score gathers them.
     """
+    from pxtools.runs.folder import told_apart
+    from pxtools.runs.shards import parse_part
     from pxtools.runs.tables import as_csv
     from pxtools.scoring.columns import Scores
     from pxtools.scoring.processes import cores
@@ -41,26 +51,26 @@ def px_score(
     if workers is not None and workers < 1:
         raise InputError.of("--workers", "number", "1 or more", workers)
     otherwise = "give results folders, chunk or structure files, or pipe their paths in"
+    part = parse_part(shard, samples)
     given = map(Path, paths) if paths else cli.paths_from_stdin(otherwise)
     runs: dict[RunDir, Scoring] = {}
     files: list[Path] = []
     for path in given:  # scored as they come
-        for run, samples in _runs_of(path, files):
+        for run, of_path in _runs_of(path, files):
             if run not in runs:
-                runs[run] = Scoring(run, quiet, workers or cores())
-            runs[run].add(samples)
-    everything: list[Scores] = []
-    for run, scoring in runs.items():
+                runs[run] = Scoring(run, quiet, workers or cores(), part)
+            runs[run].add(of_path)
+    everything: list[tuple[RunDir | None, Scores]] = []
+    for (run, scoring), title in zip(runs.items(), told_apart(list(runs)), strict=True):
         rows = scoring.finish()
-        everything += rows
+        everything += [(run, row) for row in rows]
         if not json:
-            title = f"{run.name} {run.path.name}"
             print(in_words(title, rows, top, best_sequences(run)), flush=True)
         if rows and not quiet:
-            say(f"✓ Scored {run.name}: {summary(run).path}")
+            say(f"✓ Scored {run.name}: {summary(run, part).path}")
     rows = ranked((row for path in files for row in score_file(path)), {})
     if json:
-        print(_as_json(everything + rows))
+        print(_as_json([*everything, *((None, row) for row in rows)]))
     elif rows:
         print(as_csv(Scores, rows), end="")
 
@@ -88,11 +98,13 @@ def _samples_in(run: RunDir, path: Path) -> set[int]:
     return set(in_chunks.get(path.name, []))
 
 
-def _as_json(rows: list[Scores]) -> str:
+def _as_json(rows: list[tuple[RunDir | None, Scores]]) -> str:
     import json
     from dataclasses import asdict
 
-    return json.dumps([asdict(row) for row in rows], indent=2)
+    return json.dumps(
+        [asdict(row) | {"folder": str(run.path) if run else None} for run, row in rows], indent=2
+    )
 
 
 def main() -> None:

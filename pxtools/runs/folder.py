@@ -8,6 +8,7 @@ Every file is written under a temporary name, flushed to disk and renamed.
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -126,6 +127,15 @@ def find_runs(folder: Path) -> list[RunDir]:
         raise InputError.of(folder, "folder", expected, "other files")
     by_seed = sorted(runs, key=lambda p: (p.parent.name, len(p.name), p.name))
     return [RunDir(path, path.parent.name) for path in dict.fromkeys(by_seed)]
+
+
+def told_apart(runs: Sequence[RunDir]) -> list[str]:
+    """bpti seed_7; with the folders above where another run has that name too."""
+    names = [f"{run.name} {run.path.name}" for run in runs]
+    if len(set(names)) == len(names):
+        return names
+    above = os.path.commonpath([run.path for run in runs])
+    return [str(run.path.relative_to(above)) for run in runs]
 
 
 def seeds_of(dump_dir: Path, name: str) -> list[int]:

@@ -23,6 +23,11 @@ class Whole:
     def __str__(self) -> str:
         return ""
 
+    @property
+    def in_names(self) -> str:
+        """As names of files tell the part."""
+        return ""
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -36,6 +41,10 @@ class Shard:
 
     def __str__(self) -> str:
         return f"shard {self.index}/{self.count}"
+
+    @property
+    def in_names(self) -> str:
+        return f"shard_{self.index}-of-{self.count}"
 
 
 @dataclass(frozen=True)
@@ -52,9 +61,18 @@ class SampleRange:
     def __str__(self) -> str:
         return f"samples {self.first}-{self.last}"
 
+    @property
+    def in_names(self) -> str:
+        return f"samples_{self.first}-{self.last}"
+
 
 Part = Whole | Shard | SampleRange
 WHOLE = Whole()
+
+
+def singly(n_sample: int) -> list[list[int]]:
+    """The cells of what is done with one sample at a time."""
+    return [[sample] for sample in range(n_sample)]
 
 
 def refuse_range_beyond(part: Part, n_sample: int) -> None:

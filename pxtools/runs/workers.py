@@ -89,7 +89,7 @@ class Presence:
         self.samples: list[int] = []
         name = f"{HOST}_{os.getpid()}_{secrets.token_hex(4)}"
         if isinstance(part, Shard):  # its file stays, so that px-status knows the shards
-            name = f"shard_{part.index}-of-{part.count}"
+            name = part.in_names
         self.path = run.workers / f"{name}.json"
         self._over = threading.Event()
 

@@ -15,6 +15,7 @@ from pxtools.runs.folder import RunDir
 from pxtools.runs.inventory import refuse_links
 from pxtools.runs.record import RunJson
 from pxtools.runs.sequences import Sequence, best_of_each
+from pxtools.runs.shards import WHOLE, Part, refuse_range_beyond, singly
 from pxtools.runs.tables import Table, Value, unfilled
 from pxtools.scoring.columns import CHECKS, Scores
 from pxtools.scoring.metrics import score
@@ -29,8 +30,14 @@ LISTED = (
 )
 
 
-def summary(run: RunDir) -> Table[Scores, str]:
-    return Table(run.path / "summary.csv", Scores, lambda row: row.design)
+def summary(run: RunDir, part: Part = WHOLE) -> Table[Scores, str]:
+    """A run's table, or that of a part, whose rows are taken over when the whole is scored."""
+    name = f"summary.{part.in_names}.csv" if part.in_names else "summary.csv"
+    return _table(run.path / name)
+
+
+def _table(path: Path) -> Table[Scores, str]:
+    return Table(path, Scores, lambda row: row.design)
 
 
 def update(run: RunDir, samples: set[int] | None, quiet: bool, processes: int = 1) -> list[Scores]:
@@ -46,23 +53,40 @@ def update(run: RunDir, samples: set[int] | None, quiet: bool, processes: int = 
 class Scoring:
     """The rows of a run while its designs are scored; several calls of `add` as they come."""
 
-    def __init__(self, run: RunDir, quiet: bool, processes: int = 1):
+    def __init__(self, run: RunDir, quiet: bool, processes: int = 1, part: Part = WHOLE):
         refuse_links(run)
         self.run = run
         self.quiet = quiet
         self.processes = processes
-        self.digest = _identity(run)
-        self.table = summary(run)
+        self.part = part
+        asked = _run_json(run)
+        refuse_range_beyond(part, asked.n_sample)
+        self.wanted = part.of(singly(asked.n_sample))
+        self.digest = asked.record.identity
+        self.table = summary(run, part)
         self.rows = self._stored()
         self.binders: dict[str, np.ndarray] = {}
-        self.changed = False
+        self.changed = self._take_over_parts() if part == WHOLE else False
 
     def _stored(self) -> dict[str, Scores]:
-        return self.table.read(lambda row: row.run == self.digest)
+        return self._of_this_run(self.table)
+
+    def _of_this_run(self, table: Table[Scores, str]) -> dict[str, Scores]:
+        return table.read(lambda row: row.run == self.digest)
+
+    def _take_over_parts(self) -> bool:
+        """Add the rows that shards have made; whether there are any."""
+        tables = [_table(path) for path in sorted(self.run.path.glob("summary.*.csv"))]
+        new = {name: row for table in tables for name, row in self._of_this_run(table).items()}
+        lacking = new.keys() - self.rows.keys()
+        self.rows = new | self.rows
+        if lacking:
+            self.table.write(sorted(self.rows.values(), key=_order))
+        return bool(lacking)
 
     def add(self, samples: set[int] | None) -> None:
         """Score those of the samples (None: all) that have no whole row."""
-        designs = samples_of(self.run)
+        designs = samples_of(self.run) & self.wanted
         wanted = sorted(designs if samples is None else samples & designs)
         missing = [sample for sample in wanted if self._is_missing(sample)]
         if missing and not self.changed:  # without what a killed process left half-written
@@ -85,9 +109,14 @@ class Scoring:
             yield done
 
     def finish(self) -> list[Scores]:
-        """All rows of the run, best first, with ranks, clusters and what sequences say."""
+        """All rows of the run, best first, with ranks, clusters and what sequences say.
+
+        Those of a part without ranks, which need all designs.
+        """
         if self.changed:
             self.rows = self._stored() | self.rows  # another process may have added some
+        if self.part != WHOLE:
+            return sorted(self.rows.values(), key=best_first)
         if any(row.rank is None for row in self.rows.values()):
             left = [s for s in samples_of(self.run) if self._lacks_place(self.run.cif(s).stem)]
             for _ in self._scored(sorted(left)):
@@ -108,10 +137,10 @@ class Scoring:
         return name in self.rows and name not in self.binders
 
 
-def _identity(run: RunDir) -> str:
-    """A digest of what decides the run's designs: rows of other runs in its folder are not its."""
+def _run_json(run: RunDir) -> RunJson:
+    """Its identity is in the rows: those of other runs in the same folder are not its."""
     try:
-        return RunJson.read(run).record.identity
+        return RunJson.read(run)
     except DamagedError as error:
         raise InputError(f"{run.run_json}: {error}") from None
 
@@ -135,7 +164,7 @@ def score_file(path: Path) -> Iterator[Scores]:
 
 def best_sequences(run: RunDir) -> dict[str, Sequence]:
     """Of each design of a run that has sequences, the one with the lowest score."""
-    return best_of_each(run.path, _identity(run))
+    return best_of_each(run.path, _run_json(run).record.identity)
 
 
 def in_words(

@@ -2,9 +2,9 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from processes import TINY, environment, run, small_run
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(find_spec("snakemake") is None, reason="Snakemake is not installed"),
-    pytest.mark.skipif(not shutil.which("px-sample"), reason="px-sample is not on the PATH"),
 ]
 SNAKEFILE = Path(__file__).parents[2] / "workflow" / "Snakefile"
 N = 8
@@ -29,16 +28,13 @@ def test_shards_of_snakemake_make_what_one_process_makes(tmp_path: Path) -> None
     assert run("pxdesign", "pipeline", *words).returncode == 0
     small_run(tmp_path)  # writes the task
     sampling = f"--N_sample {N} --sample_diffusion_chunk_size {CHUNK} --N_step {STEPS} --seeds 7"
-    config = [
-        f"task={tmp_path}/bpti.json",
-        f"out={out}",
-        "shards=4",
-        f"sampling=-m {TINY} {sampling}",
-    ]
+    config = [f"task={tmp_path}/bpti.json", f"out={out}", "shards=4"]
+    config += [f"sampling=-m {TINY} {sampling}"]
+    tools = Path(sys.executable).parent
     snakemake = subprocess.Popen(
-        ["snakemake", "-s", SNAKEFILE, "--cores", "2", "--config", *config],
+        [tools / "snakemake", "-s", SNAKEFILE, "--cores", "2", "--config", *config],
         cwd=tmp_path,
-        env=environment(),
+        env=environment(PATH=f"{tools}:{os.environ['PATH']}"),
         stderr=subprocess.PIPE,
         text=True,
     )
