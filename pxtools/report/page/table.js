@@ -1,5 +1,5 @@
 // The table: only the rows in view are in the document, so that thousands scroll smoothly.
-const ROW = 30, SPARE = 12, PRINTED = 300;
+const ROW = 30, SPARE = 12, PRINTED = 300, MOST = 30; // MOST: letters of a column
 const box = by("rows");
 let body, drawnFrom = -1, heads = [];
 
@@ -13,9 +13,26 @@ function drawTable() {
   if (several) heads.push(head({ name: "run", meaning: "where the design comes from", unit: "" }, "text"));
   heads.push(...list.map((column) => head(column, isNumber(column) ? "" : "text")));
   body = element("tbody");
-  box.replaceChildren(element("table", { "aria-rowcount": shownRows.length + 1 },
-    element("thead", {}, element("tr", {}, ...heads)), body));
+  const letters = [widthOf("design", (row) => row.name), ...(several ? [widthOf("run", (row) => row.run.label)] : []),
+    ...list.map((column) => widthOf(column.name, (row) => row.values[column.name], column))];
+  const widths = ["34px", ...letters.map((n) => `calc(${n}ch + 22px)`)];
+  box.replaceChildren(element("table", { "aria-rowcount": shownRows.length + 1, style: `width:calc(${widths.join(" + ")})` },
+    element("colgroup", {}, ...widths.map((width) => element("col", { style: `width:${width}` }))), element("thead", {}, element("tr", {}, ...heads)), body));
   drawRows(true);
+}
+
+// Widths that hold for all rows: the browser lays out what scrolls in without looking at the rest.
+const widest = new Map();
+function widthOf(name, valueIn, column = { kind: "text", unit: "" }) {
+  if (!widest.has(name)) {
+    const length = (row) => shown(column, valueIn(row) ?? null).length;
+    const chips = (row) => 2.5 * String(valueIn(row) || "none").split(" ").length;
+    const cells = rows.map((row) => length(row) + (column.kind === "words" ? chips(row) : 0));
+    const bar = column.unit === "fraction" && !name.endsWith("_off") ? 5 : 0;
+    const inside = Math.max(4, ...cells) + bar; // the heads' letters are smaller
+    widest.set(name, Math.max(0.9 * (name.length + 2), Math.min(inside, name === "sequence" ? MOST / 2 : MOST)));
+  }
+  return widest.get(name);
 }
 
 function head(column, kind) {
