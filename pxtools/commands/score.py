@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @arg("paths", nargs="*", help="results folders, chunk or structure files; none: paths from stdin")
-@arg("--shard", help="K/N: only every Nth sample of a run from sample K on, counted from 0")
-@arg("--samples", help="A-B: only these samples of a run, counted from 0")
+@arg("--shard", help="K/N: only every Nth design from number K on, counted from 0")
+@arg("--samples", help="A-B: only these designs of each run, counted from 0")
 @arg("--json", help="all rows as one JSON list on stdout")
 @arg("-t", "--top", type=int, help="how many of the best designs to list")
 @arg("--workers", type=int, help="processes that score, default: one a core")
@@ -68,7 +68,8 @@ def px_score(
             print(in_words(title, rows, top, best_sequences(run)), flush=True)
         if rows and not quiet:
             say(f"✓ Scored {run.name}: {summary(run, part).path}")
-    rows = ranked((row for path in files for row in score_file(path)), {})
+    ours = [path for number, path in enumerate(files) if part.owns(number)]
+    rows = ranked((row for path in ours for row in score_file(path)), {})
     if json:
         print(_as_json([*everything, *((None, row) for row in rows)]))
     elif rows:

@@ -14,6 +14,8 @@ PREDICTORS = ("boltz", "protenix", "af3", "colabfold", "chai")
 @arg("paths", nargs="*", help="structure files, results folders; none: their paths from stdin")
 @arg("-n", "--num-seqs", type=int, help="sequences per design")
 @arg("-T", "--temperature", type=float, help="0.1 to 0.3 for sequences that differ")
+@arg("--shard", help="K/N: only every Nth design from number K on, counted from 0")
+@arg("--samples", help="A-B: only these designs of each run, counted from 0")
 @arg("--weights", help="vanilla, soluble or a .safetensors file of px-convert-checkpoint")
 @arg("--omit", help='letters not to use, such as CM; "" for none')
 @arg("--bias", help='added to the logits of letters, such as "A:-0.5,K:0.3"')
@@ -28,6 +30,8 @@ PREDICTORS = ("boltz", "protenix", "af3", "colabfold", "chai")
 @arg("-q", "--quiet", help="no progress lines; warnings are still shown")
 def px_sequence(
     *paths: str,
+    shard: str | None = None,
+    samples: str | None = None,
     num_seqs: int = 1,
     temperature: float = 0.0001,
     weights: str = "vanilla",
@@ -48,6 +52,7 @@ def px_sequence(
     Rows go to sequences.csv in the run's folder, sequences.fasta beside it; the sequences go to
     stdout as FASTA. Stop it at any time; run the same command to continue.
     """
+    from pxtools.runs.shards import parse_part
     from pxtools.sequences.folder import as_fasta
     from pxtools.sequences.options import Options, read_bias, read_fix, read_omit
     from pxtools.sequences.runs import Finished, SequenceRequest, sequence
@@ -71,6 +76,7 @@ def px_sequence(
         device=device,
         workers=workers,
         quiet=quiet,
+        part=parse_part(shard, samples),
     )
 
     def show(done: Finished) -> None:

@@ -74,12 +74,21 @@ class RunDir:
 
     def cif_samples(self) -> set[int]:
         """The samples whose CIF is there, by name."""
-        pattern = re.compile(re.escape(self.name) + r"_sample_(0|[1-9]\d{0,8})\.cif")
+        pattern = self._cif_name
         try:
             names = os.listdir(self.predictions)  # noqa: PTH208  (no Path for each of 10,000)
         except FileNotFoundError:
             return set()
         return {int(m[1]) for name in names if (m := pattern.fullmatch(name))}
+
+    def sample_of(self, cif: Path) -> int | None:
+        """The sample that a CIF's name tells; None if it is no design's."""
+        m = self._cif_name.fullmatch(cif.name)
+        return int(m[1]) if m else None
+
+    @property
+    def _cif_name(self) -> re.Pattern[str]:
+        return re.compile(re.escape(self.name) + r"_sample_(0|[1-9]\d{0,8})\.cif")
 
     def files(self, suffix: str) -> list[tuple[list[int], Path]]:
         """The files samples_A-B.SUFFIX of chunks/ in order, with the samples their names tell."""

@@ -11,6 +11,7 @@ import time
 from pxtools.console import warn
 from pxtools.runs.folder import RunDir, consecutive
 
+# what fcntl answers where a file system has no locks: Lustre without flock, NFS without lockd, ...
 WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
 
 

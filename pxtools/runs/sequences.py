@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pxtools.runs.shards import WHOLE, Part
 from pxtools.runs.tables import Table, column
 
 Key = tuple[str, int, str]
@@ -35,8 +36,17 @@ class Sequence:
         return self.design, self.number, self.made_from
 
 
-def table(folder: Path) -> Table[Sequence, Key]:
-    return Table(folder / "sequences.csv", Sequence, lambda row: row.key)
+def table(folder: Path, part: Part = WHOLE) -> Table[Sequence, Key]:
+    """A folder's table, or that of a part, whose rows are taken over by the whole."""
+    return _table(folder / (f"sequences.{part.in_names}.csv" if part.in_names else "sequences.csv"))
+
+
+def tables_of_parts(folder: Path) -> list[Table[Sequence, Key]]:
+    return [_table(path) for path in sorted(folder.glob("sequences.*.csv"))]
+
+
+def _table(path: Path) -> Table[Sequence, Key]:
+    return Table(path, Sequence, lambda row: row.key)
 
 
 def in_order(row: Sequence) -> tuple[int, str, str, int]:

@@ -20,6 +20,10 @@ class Whole:
     def of(self, cells: Sequence[Sequence[int]]) -> set[int]:
         return {sample for cell in cells for sample in cell}
 
+    def owns(self, number: int) -> bool:
+        """Whether it is the part's, of things that are done one by one."""
+        return True
+
     def __str__(self) -> str:
         return ""
 
@@ -39,6 +43,9 @@ class Shard:
     def of(self, cells: Sequence[Sequence[int]]) -> set[int]:
         return {sample for cell in cells[self.index :: self.count] for sample in cell}
 
+    def owns(self, number: int) -> bool:
+        return number % self.count == self.index
+
     def __str__(self) -> str:
         return f"shard {self.index}/{self.count}"
 
@@ -55,8 +62,10 @@ class SampleRange:
     last: int
 
     def of(self, cells: Sequence[Sequence[int]]) -> set[int]:
-        wanted = range(self.first, self.last + 1)
-        return {sample for cell in cells for sample in cell if sample in wanted}
+        return {sample for cell in cells for sample in cell if self.owns(sample)}
+
+    def owns(self, number: int) -> bool:
+        return self.first <= number <= self.last
 
     def __str__(self) -> str:
         return f"samples {self.first}-{self.last}"
@@ -68,11 +77,6 @@ class SampleRange:
 
 Part = Whole | Shard | SampleRange
 WHOLE = Whole()
-
-
-def singly(n_sample: int) -> list[list[int]]:
-    """The cells of what is done with one sample at a time."""
-    return [[sample] for sample in range(n_sample)]
 
 
 def refuse_range_beyond(part: Part, n_sample: int) -> None:

@@ -15,7 +15,7 @@ from pxtools.runs.folder import RunDir
 from pxtools.runs.inventory import refuse_links
 from pxtools.runs.record import RunJson
 from pxtools.runs.sequences import Sequence, best_of_each
-from pxtools.runs.shards import WHOLE, Part, refuse_range_beyond, singly
+from pxtools.runs.shards import WHOLE, Part, refuse_range_beyond
 from pxtools.runs.tables import Table, Value, unfilled
 from pxtools.scoring.columns import CHECKS, Scores
 from pxtools.scoring.metrics import score
@@ -61,7 +61,6 @@ class Scoring:
         self.part = part
         asked = _run_json(run)
         refuse_range_beyond(part, asked.n_sample)
-        self.wanted = part.of(singly(asked.n_sample))
         self.digest = asked.record.identity
         self.table = summary(run, part)
         self.rows = self._stored()
@@ -86,7 +85,7 @@ class Scoring:
 
     def add(self, samples: set[int] | None) -> None:
         """Score those of the samples (None: all) that have no whole row."""
-        designs = samples_of(self.run) & self.wanted
+        designs = {sample for sample in samples_of(self.run) if self.part.owns(sample)}
         wanted = sorted(designs if samples is None else samples & designs)
         missing = [sample for sample in wanted if self._is_missing(sample)]
         if missing and not self.changed:  # without what a killed process left half-written

@@ -22,6 +22,7 @@ from pxtools.runs.folder import RunDir, find_runs
 from pxtools.runs.inventory import refuse_links
 from pxtools.runs.record import RunJson
 from pxtools.runs.sequences import Sequence
+from pxtools.runs.shards import WHOLE, Part
 from pxtools.sequences.arriving import as_they_come
 from pxtools.sequences.design import Design, read_design
 from pxtools.sequences.folder import Folder, title
@@ -50,6 +51,7 @@ class SequenceRequest:
     device: str | None = None  # cpu or gpu; None: a GPU where MLX has one
     workers: int | None = None  # designs at once on the CPU; None: its cores
     quiet: bool = False
+    part: Part = WHOLE  # of each run's designs
 
     def __post_init__(self) -> None:
         if not 1 <= self.num_seqs <= MAX_SEQUENCES:
@@ -149,21 +151,30 @@ class _Work:
             raise InputError.of(path, "path", "a structure file or a results folder", "nothing")
         run = RunDir.around(path)
         if run and path.absolute().parent == run.predictions:
+            sample = run.sample_of(path)
+            if sample is not None and not self.request.part.owns(sample):
+                return []
             return self._job(self._folder_of(run), path, path.stem, True)
         name = path.name
         while Path(name).suffix.lower() in SUFFIXES:
             name = Path(name).stem
         if (first := self.loose.setdefault(name, path)) != path:
             raise InputError(f"{path}: {first} has the same name; give them a folder (-o) each")
+        if not self.request.part.owns(len(self.loose) - 1):
+            return []
         return self._job(self._folder(self.request.folder, ""), path, name, False)
 
     def _jobs_of(self, run: RunDir) -> list[_Job]:
-        cifs = [run.cif(sample) for sample in sorted(run.cif_samples())]
         in_chunks = {sample for samples, _ in run.files("msgpack") for sample in samples}
         if unwritten := in_chunks - run.cif_samples():
             warn(f"{run.path}: {len(unwritten)} designs have no CIF yet (px-write-cif writes it)")
         folder = self._folder_of(run)
-        return [job for cif in cifs for job in self._job(folder, cif, cif.stem, True)]
+        return [job for cif in self._cifs_of(run) for job in self._job(folder, cif, cif.stem, True)]
+
+    def _cifs_of(self, run: RunDir) -> list[Path]:
+        """Those of the samples that are asked for."""
+        samples = sorted(run.cif_samples())
+        return [run.cif(sample) for sample in samples if self.request.part.owns(sample)]
 
     def _job(self, folder: Folder, path: Path, name: str, is_of_run: bool) -> list[_Job]:
         if not folder.is_ours:
@@ -183,14 +194,15 @@ class _Work:
 
     def _folder(self, path: Path, run: str) -> Folder:
         if path not in self.folders:
-            folder = self.folders[path] = Folder(path, run)
+            folder = self.folders[path] = Folder(path, run, self.request.part)
             if not folder.claim():
                 warn(f"{path}: another px-sequence is at work there, it is left to that one")
         return self.folders[path]
 
     def _submit(self, jobs: list[_Job]) -> None:
         if self.pool:
-            self.in_work.append(self.pool.submit(self._make, jobs))
+            with uninterrupted():  # a thread begun and not yet known to its pool would never end
+                self.in_work.append(self.pool.submit(self._make, jobs))
         else:
             done: Future[list[_Outcome]] = Future()
             done.set_result(self._make(jobs))
