@@ -5,11 +5,14 @@ A front is a program that starts tools and hands signals on to them (pxtools/com
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 # where a tool finds the process ids of the front that started it and of those above that one
@@ -68,6 +71,13 @@ def finish_what_is_piped_in() -> None:
     _first_one_waits = True
 
 
+def leave(code: int) -> NoReturn:
+    """Exit with a code, whatever signals still come."""
+    for signum in SIGNALS:
+        signal.signal(signum, signal.SIG_IGN)
+    sys.exit(code)
+
+
 def stop_without(parent: int, *above: int) -> None:
     """Send this process SIGTERM, as `kill` would, once its parent, or one above, is gone."""
 
@@ -81,7 +91,12 @@ def stop_without(parent: int, *above: int) -> None:
 
 
 def is_running(pid: int) -> bool:
-    """Whether there is such a process on this machine."""
+    """Whether there is such a process on this machine; one that has ended does not count.
+
+    (Before its parent has seen its end it is still listed; only /proc tells.)
+    """
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

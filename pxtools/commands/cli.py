@@ -1,56 +1,212 @@
 """How every tool starts and ends: option spelling, one-line errors, exit codes."""
 
+import argparse
+import errno
 import os
+import re
+import signal
+import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import argh
 
-from pxtools.errors import InputError
-from pxtools.interrupt import Interrupted, catch_interrupts
+from pxtools import __version__
+from pxtools.console import say
+from pxtools.errors import InputError, shown
+from pxtools.interrupt import Interrupted, catch_interrupts, finish_what_is_piped_in, leave
+
+CLOSED_PIPE = 128 + signal.SIGPIPE
+WORDS = {  # argparse's messages and ours
+    r"^argument (?:\S+/)?(\S+): ": r"\1: ",
+    "the following arguments are required: (.*)": r"missing: \1",
+    "expected one argument": "expected a value after it, found nothing",
+    "unrecognized arguments: (.*)": r"unexpected: \1",
+    "ignored explicit argument": "takes no value, found",
+}
+KINDS = {int: "a whole number", float: "a number"}
 
 EXIT_HELD_BY_OTHERS = 75
 
 
 def run(command: Callable[..., Any]) -> NoReturn:
     """Run a tool's command with the words of the command line, then exit."""
-    parser = argh.ArghParser(prog=command.__name__.replace("_", "-"))
-    parser.set_default_command(command)
+    _open_closed_streams()
     catch_interrupts()
+    name = command.__name__.replace("_", "-")
+    code = 0
     try:
-        parser.dispatch([hyphenated(word) for word in sys.argv[1:]])
-    except InputError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        sys.exit(2)
-    except RuntimeError as error:
-        if not str(error).startswith("NumPy was built with baseline"):
-            raise
-        reason = " ".join(str(error).split())
-        print(f"{parser.prog}: numpy does not run on this processor: {reason}", file=sys.stderr)
-        sys.exit(2)
+        try:
+            Parser(name, command).dispatch(sys.argv[1:], completion=False)
+        finally:
+            sys.stdout.flush()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 0
     except Interrupted as stop:
-        print(f"{parser.prog}: stopped; run the same command to continue", file=sys.stderr)
-        sys.exit(stop.exit_code)
+        say(f"{name}: stopped; run the same command to continue")
+        code = stop.exit_code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
-    sys.exit(0)
+        code = CLOSED_PIPE
+    except (InputError, OSError, MemoryError, RuntimeError) as error:
+        say(f"{name}: {_in_one_line(error)}")
+        code = 2
+    _leave(code)
+
+
+def _in_one_line(error: Exception) -> str:
+    """What the user can do something about; anything else is a bug and is raised again."""
+    if isinstance(error, InputError):
+        return str(error)
+    if (isinstance(error, OSError) and error.errno == errno.ENOMEM) or _is_out_of_memory(error):
+        return (
+            "the machine gives no more memory or threads to this process: make "
+            "--sample_diffusion_chunk_size or --workers smaller, or raise the limit (ulimit)"
+        )
+    if isinstance(error, OSError):
+        return f"{error.filename or 'standard output'}: {error.strerror or error}"
+    if str(error).startswith("NumPy was built with baseline"):
+        return f"numpy does not run on this processor: {' '.join(str(error).split())}"
+    raise error
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    signs = "alloc|memory|can't start new thread|Resource temporarily unavailable"
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and re.search(signs, str(error)) is not None
+    )
+
+
+def _open_closed_streams() -> None:
+    """Give descriptors 0 to 2 that are closed to no other file: /dev/null takes their places.
+
+    What is written to a closed standard output still fails.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            flags = os.O_WRONLY if name == "stderr" else os.O_RDONLY
+            os.dup2(os.open(os.devnull, flags), number)
+            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w"))
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit, also where nothing can be written any more."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    leave(code)
 
 
 def paths_from_stdin(otherwise: str) -> Iterator[Path]:
     """The paths on stdin, one a line; at a terminal an InputError that says what to do instead."""
     if sys.stdin.isatty():
         raise InputError(otherwise)
+    if stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):
+        finish_what_is_piped_in()
     for line in sys.stdin:
         if line.strip():
             yield Path(line.rstrip("\n"))
 
 
-def hyphenated(word: str) -> str:
-    """--N_sample=5 -> --N-sample=5: both spellings of an option work."""
+class Help(argparse.RawDescriptionHelpFormatter):
+    """`-o, --dump_dir DUMP_DIR`, whatever Python's version; defaults where there is one to know."""
+
+    def __init__(self, prog: str):
+        super().__init__(prog, max_help_position=30, width=88)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        value = self._format_args(action, self._get_default_metavar_for_optional(action))
+        return f"{', '.join(action.option_strings)} {value}"
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = action.help or ""
+        unsaid = action.default in (None, False, argparse.SUPPRESS) or "default" in text
+        return text if unsaid or not action.option_strings else f"{text} (default: %(default)s)"
+
+
+class Parser(argh.ArghParser):
+    """Options by the names of the published pipeline, with hyphens too; errors in one line."""
+
+    def __init__(self, name: str, command: Callable[..., Any]):
+        chosen = {flag for spec in command.argh_args for flag in spec.cli_arg_names}  # type: ignore[attr-defined]
+        self.short = {"-h"} | {flag for flag in chosen if len(flag) == 2}
+        super().__init__(prog=name, formatter_class=Help)
+        self.set_default_command(command)
+        self.add_argument("--version", action="version", version=f"{name} {__version__}")
+
+    def add_argument(self, *flags: str, **settings: Any) -> argparse.Action:
+        """argh's, without the one-letter options that nobody chose."""
+        short = [flag for flag in flags if len(flag) == 2 and flag in self.short]
+        long = [underscored(flag) for flag in flags if len(flag) > 2]
+        return super().add_argument(*short, *long, **settings)
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
+        typed = list(sys.argv[1:] if args is None else args)
+        self._refuse_unknown(typed)
+        return super().parse_args([underscored(word) for word in typed], namespace)
+
+    def _refuse_unknown(self, typed: list[str]) -> None:
+        known = [flag for action in self._actions for flag in action.option_strings]
+        for word in typed:
+            name = underscored(word.partition("=")[0])
+            if word == "--":
+                return
+            if word.startswith("--") and not any(flag.startswith(name) for flag in known):
+                self._refuse(word.partition("=")[0], _nearest(name, known))
+            elif re.match(r"-[^-\d.]", word) and word[:2] not in known:
+                self._refuse(word, f"--{word[1:]}" if f"--{word[1:]}" in known else None)
+
+    def _refuse(self, word: str, nearest: str | None) -> NoReturn:
+        instead = f"did you mean {nearest}?" if nearest else f"{self.prog} --help lists them"
+        raise InputError(f"unknown option {shown(word)}: {instead}")
+
+    def _get_value(self, action: argparse.Action, text: str) -> Any:
+        if action.type in KINDS:
+            try:
+                return action.type(text)  # type: ignore[operator]
+            except ValueError:
+                raise InputError(
+                    f"{_name(action)}: expected {KINDS[action.type]}, found {shown(text)}"  # type: ignore[index]
+                ) from None
+        may_be_empty = action.default == "" or '""' in (action.help or "")
+        if text == "" and action.option_strings and not may_be_empty:
+            raise InputError(f"{_name(action)}: expected a value ({action.help}), found nothing")
+        return text
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            choices = ", ".join(map(str, action.choices))
+            raise InputError(f"{_name(action)}: expected one of {choices}, found {shown(value)}")
+
+    def error(self, message: str) -> NoReturn:
+        """argparse's other messages, in words that say what to do."""
+        for theirs, ours in WORDS.items():
+            message = re.sub(theirs, ours, message)
+        raise InputError(f"{message} ({self.prog} --help explains the options)")
+
+
+def _name(action: argparse.Action) -> str:
+    return action.option_strings[-1] if action.option_strings else action.dest
+
+
+def _nearest(name: str, known: list[str]) -> str | None:
+    from difflib import get_close_matches
+
+    by_case = {flag.lower(): flag for flag in known}
+    close = get_close_matches(name.lower(), by_case, 1)
+    return by_case[close[0]] if close else None
+
+
+def underscored(word: str) -> str:
+    """--N-sample=5 -> --N_sample=5: both spellings of an option work."""
     if not word.startswith("--"):
         return word
     name, equals, value = word.partition("=")
-    return name.replace("_", "-") + equals + value
+    return "--" + name[2:].replace("-", "_") + equals + value

@@ -16,6 +16,7 @@ import sys
 from pxtools import __version__
 from pxtools.commands.front import Front
 from pxtools.console import say, warn
+from pxtools.interrupt import leave
 
 TOOLS = {
     "sample": "sample",
@@ -53,7 +54,7 @@ OURS = {option.lower(): option for option in OPTIONS} | SYNONYMS
 def main() -> None:
     name, *words = sys.argv[1:] or [""]
     if name in ("pipeline", "infer"):
-        sys.exit(pipeline(Front(), words))
+        leave(pipeline(Front(), words))
     if name in TOOLS:
         run_here(TOOLS[name], translated(words))
     if name == "prepare-msa":

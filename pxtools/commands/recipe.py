@@ -5,6 +5,7 @@ Started as: recipe NAME [key=value | --option [value] | folder] ...
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -14,10 +15,11 @@ from pxtools.commands.example import example_task
 from pxtools.commands.front import Front
 from pxtools.commands.pxdesign import FLAGS, OURS, pipeline, run_here, translated
 from pxtools.console import say
-from pxtools.interrupt import FRONT
+from pxtools.interrupt import FRONT, leave
 
 VARIABLES = "PX_VARIABLES"  # the justfile's settings, as lines of name=value
 STARTER = "PX_STARTER"  # the process id of bin/just, where it has started just
+NOHUP = "PX_NOHUP"  # not empty where that one was started by nohup
 SYNONYMS = {"i": "input_json_path", "o": "dump_dir"}
 PATHS = ("input_json_path", "dump_dir")
 SAMPLING = ("preset", "N_sample", "N_step", "sample_diffusion_chunk_size", "model", "device")
@@ -54,6 +56,8 @@ class WrongWord(Exception):
 
 def main() -> None:
     recipe, *words = sys.argv[1:]
+    if os.environ.pop(NOHUP, ""):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.environ[FRONT] = f"{os.getppid()} {os.environ.pop(STARTER, '')}"
     try:
         asked = read(recipe, words, os.environ.pop(VARIABLES, "").splitlines())
@@ -74,7 +78,7 @@ def main() -> None:
         run_here("target", [*task, *out, *asked.options])
     words = [*task, "--dump_dir", folder, *asked.options]
     if recipe == "pipeline":
-        sys.exit(whole_pipeline(words, task, folder, asked.sequences))
+        leave(whole_pipeline(words, task, folder, asked.sequences))
     run_here(recipe.replace("-", "_"), translated(words))
 
 

@@ -1,0 +1,277 @@
+"""Every way to stop a pipeline: nothing goes on running, and nothing is lost."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import DATA
+from processes import command, environment, run, small_run
+
+from pxtools.runs.state import StateHead
+
+pytestmark = pytest.mark.slow
+ROOT = DATA.parent.parent
+LONG = 20_000  # steps, far more than are made before the stop
+STOPS = {"TERM": 143, "HUP": 129, "INT": 130}
+
+
+def started_by(folder: Path) -> dict[int, str]:
+    """The processes, by id, whose command line names a folder; and the writers beside them."""
+    listed = subprocess.run(
+        ["ps", "-ewwo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+    )
+    rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
+    found = {int(pid): args for pid, _, args in rows if str(folder) in args}
+    children = {int(pid): args for pid, parent, args in rows if int(parent) in found}
+    return {pid: args for pid, args in (found | children).items() if "ps -ewwo" not in args}
+
+
+def pid_of(part: str, folder: Path) -> int:
+    return next(pid for pid, args in started_by(folder).items() if part in args)
+
+
+def until(true: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.05)
+
+
+def words(folder: Path) -> list[str]:
+    """Settings of a recipe whose first chunk takes minutes."""
+    given, _ = small_run(folder, n=4, chunk=2, steps=LONG)
+    pairs = zip(given[::2], given[1::2], strict=True)
+    names = {"-i": "input_json_path", "-o": "dump_dir", "-m": "model"}
+    return [f"{names.get(str(key), str(key)[2:])}={value}" for key, value in pairs]
+
+
+@pytest.fixture(params=["bin/just", "just", "pxdesign"])
+def front(request, tmp_path) -> Iterator[subprocess.Popen]:
+    """A pipeline in the middle of its first chunk, in a process group of its own."""
+    if request.param == "pxdesign":
+        given, _ = small_run(tmp_path, n=4, chunk=2, steps=LONG)
+        line = command("pxdesign", "pipeline", *given)
+    else:
+        own = [Path(sys.prefix) / "bin/just", "--justfile", ROOT / "justfile"]
+        line = [ROOT / "bin/just"] if request.param == "bin/just" else own
+        line = [*map(str, line), "pipeline", *words(tmp_path)]
+    process = subprocess.Popen(
+        line,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        start_new_session=True,
+    )
+    process.kind = request.param
+    wait_for_step(process)
+    yield process
+    for pid in started_by(tmp_path):
+        os.kill(pid, signal.SIGKILL)
+
+
+def wait_for_step(process: subprocess.Popen) -> None:
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if "Diffusion step [51/" in line:
+            return
+    raise AssertionError("".join(said))
+
+
+def saved_as_said(folder: Path, said: str) -> bool:
+    """One chunk was saved at the step where it was stopped, and said so once."""
+    heads = [StateHead.read(path) for path in folder.rglob("*.state")]
+    steps = re.findall(r"Saved samples 1-2 at step (\d+)/", said)
+    return [head and str(head.step) for head in heads] == steps and len(steps) == 1
+
+
+@pytest.mark.parametrize("name", ["TERM", "HUP"])
+def test_a_signal_to_the_front_alone_stops_all_it_started(front, name, tmp_path):
+    if front.kind == "just" and name == "HUP":
+        pytest.skip("just itself keeps a hang-up that reaches it alone; bin/just does not")
+    front.send_signal(getattr(signal, f"SIG{name}"))
+    said = front.stderr.read()
+    assert front.wait(timeout=30) == STOPS[name]
+    assert not started_by(tmp_path), "the front was gone before what it had started"
+    assert saved_as_said(tmp_path, said) and "Traceback" not in said
+
+
+@pytest.mark.parametrize("name", ["TERM", "HUP", "INT"])
+def test_a_signal_to_all_at_once_stops_all(front, name, tmp_path):
+    os.killpg(front.pid, getattr(signal, f"SIG{name}"))
+    said = front.stderr.read()
+    assert front.wait(timeout=30) == STOPS[name]
+    assert not started_by(tmp_path)
+    assert saved_as_said(tmp_path, said) and "Traceback" not in said
+
+
+def test_what_a_killed_front_started_saves_and_stops(front, tmp_path):
+    front.kill()
+    until(lambda: not started_by(tmp_path), 10)
+    said = front.stderr.read()
+    assert saved_as_said(tmp_path, said) and "Traceback" not in said
+
+
+@pytest.mark.parametrize("part", ["commands.recipe", "commands.sample", "commands.write_cif"])
+def test_a_killed_part_ends_the_rest(tmp_path, part):
+    process = subprocess.Popen(
+        [ROOT / "bin/just", "pipeline", *words(tmp_path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        start_new_session=True,
+    )
+    wait_for_step(process)
+    os.kill(pid_of(part, tmp_path), signal.SIGKILL)
+    if part == "commands.write_cif":  # found out when the first chunk is printed
+        process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) in (137, 143)
+    until(lambda: not started_by(tmp_path), 10)
+
+
+def test_timeout(tmp_path):
+    done = subprocess.run(
+        ["timeout", "12", ROOT / "bin/just", "pipeline", *words(tmp_path)],
+        capture_output=True,
+        text=True,
+        env=environment(),
+    )
+    assert done.returncode == 124
+    until(lambda: not started_by(tmp_path), 5)
+    assert saved_as_said(tmp_path, done.stderr)
+
+
+def test_a_tool_that_no_front_started_outlives_the_shell(tmp_path):
+    """As with `nohup px-sample &`: only a front takes its tools with it."""
+    given, _ = small_run(tmp_path, n=1, chunk=1, steps=300)
+    line = " ".join(f"'{word}'" for word in command("px-sample", *given))
+    subprocess.run(["sh", "-c", f"{line} &"], env=environment(), stderr=subprocess.DEVNULL)
+    until(lambda: list(tmp_path.rglob("*.msgpack")))
+
+
+def test_nohup_keeps_a_hang_up_away(tmp_path):
+    process = subprocess.Popen(
+        ["nohup", ROOT / "bin/just", "pipeline", *words(tmp_path)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        start_new_session=True,
+    )
+    wait_for_step(process)
+    os.killpg(process.pid, signal.SIGHUP)
+    time.sleep(1.5)
+    assert process.poll() is None and pid_of("commands.sample", tmp_path)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 143
+    assert not started_by(tmp_path)
+
+
+class Terminal:
+    """A shell in a terminal of its own."""
+
+    def __init__(self, folder: Path):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(folder)
+            os.execve("/bin/sh", ["sh", "-i"], environment(PS1="READY> ", TERM="xterm"))
+        self.seen = ""
+
+    def type(self, text: str) -> None:
+        os.write(self.fd, text.encode())
+
+    def until(self, text: str, seconds: float = 30) -> str:
+        """What the terminal shows up to a text, after what was read before."""
+        import select
+
+        deadline = time.monotonic() + seconds
+        while text not in self.seen:
+            ready, _, _ = select.select([self.fd], [], [], max(0, deadline - time.monotonic()))
+            assert ready, f"{text!r} was not shown, but {self.seen!r}"
+            self.seen += os.read(self.fd, 65536).decode(errors="replace")
+        before, _, self.seen = self.seen.partition(text)
+        return before
+
+    def close(self) -> None:
+        os.close(self.fd)
+        os.waitpid(self.pid, 0)
+
+
+def test_the_prompt_returns_when_the_cifs_are_written(tmp_path):
+    """Ctrl+C with a finished chunk that px-write-cif has not written yet."""
+    given, folder = small_run(tmp_path, n=600, chunk=300, steps=2)
+    line = " ".join(f"'{word}'" for word in command("pxdesign", "pipeline", *given))
+    terminal = Terminal(tmp_path)
+    terminal.until("READY> ")
+    terminal.type(f"{line}; echo code=$?\n")
+    terminal.until("Completed chunk 1/2", 120)
+    terminal.type("\x03")
+    shown = terminal.until("code=1", 60) + terminal.seen
+    assert len(list(folder.glob("predictions/*.cif"))) == 300
+    assert not started_by(tmp_path)
+    assert "Saving CIF files: 300/600" in shown and "Traceback" not in shown
+    terminal.until("30")
+    terminal.close()
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_cifs(tmp_path):
+    given, folder = small_run(tmp_path, n=600, chunk=300, steps=1)
+    run("px-sample", *given)
+    chunks = "\n".join(map(str, folder.glob("chunks/*.msgpack")))
+    process = subprocess.Popen(
+        command("px-write-cif"),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    process.stdin.write(chunks + "\n")
+    process.stdin.flush()
+    for wanted in ("50/600", "200/600"):
+        assert any(f"Saving CIF files: {wanted}" in line for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 130
+    assert 200 <= len(list(folder.glob("predictions/*.cif"))) < 600
+
+
+@pytest.mark.parametrize("how", ["closed", "as_a_shells_job"])
+def test_a_closed_terminal_saves_and_stops(tmp_path, how):
+    terminal = Terminal(tmp_path)
+    terminal.until("READY> ")
+    settings = " ".join(f"'{word}'" for word in words(tmp_path))
+    start = "exec " if how == "closed" else ""  # exec: the front leads the session itself
+    terminal.type(f"{start}{ROOT}/bin/just pipeline {settings}\n")
+    terminal.until("Diffusion step [101/")
+    os.close(terminal.fd)
+    until(lambda: not started_by(tmp_path), 10)
+    (state,) = (StateHead.read(path) for path in tmp_path.rglob("*.state"))
+    assert state.step > 50
+
+
+def test_a_stop_told_twice_is_one_stop(tmp_path):
+    """A terminal tells all processes, and the front tells them again."""
+    given, _ = small_run(tmp_path, n=2, chunk=2, steps=LONG)
+    sampler = subprocess.Popen(
+        command("px-sample", *given),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    wait_for_step(sampler)
+    for _ in range(20):
+        sampler.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+    said = sampler.stderr.read()
+    assert sampler.wait() == 130 and "Traceback" not in said
+    assert saved_as_said(tmp_path, said)
