@@ -203,7 +203,11 @@ def test_the_published_commands_do_the_same(tmp_path: Path, task_file: TaskFile)
 
 @pytest.mark.parametrize(
     ("folder", "part"),
-    [("taken", "cannot make this folder: File exists"), ("taken/x", "Not a directory"), ("", "-o")],
+    [
+        ("taken", "cannot make this folder: File exists"),
+        ("taken/x", "Not a directory"),
+        ("", "--dump_dir: expected a value"),
+    ],
 )
 def test_a_folder_that_cannot_be_made_is_one_line(
     tmp_path: Path, task_file: TaskFile, folder: str, part: str
