@@ -64,6 +64,24 @@ def test_the_chosen_design_is_drawn_in_its_colour(browser: Browser, written: Wri
         assert share_of_colour(folded, HELIX) > 0.004 and share_of_colour(folded, BINDER) < 0.001
 
 
+def test_the_browser_unpacks_what_was_packed(browser: Browser, written: Written) -> None:
+    made = report(3)
+    with browser.page(written(made)) as page:
+        poses = np.array(page.evaluate("Array.from(places.poses)")).reshape(-1, 3, 3)
+        wanted = np.concatenate([d.pose.xyz for d in made.designs if d.pose])
+        assert np.abs(poses - wanted).max() < 0.0051
+        target = np.array(page.evaluate("Array.from(places.targets[0])")).reshape(-1, 3)
+        assert np.abs(target - made.targets[0].xyz).max() < 0.0051
+        atoms = page.evaluate("poseAtoms(1).map((a) => [a.atom, a.ss, a.x, a.y, a.z])")
+        names, folds = [a[0] for a in atoms], [a[1] for a in atoms[::4]]
+        assert names == ["N", "CA", "C", "O"] * 40
+        assert "".join({"h": "H", "c": "-"}[fold] for fold in folds) == made.designs[1].pose.fold  # type: ignore[union-attr]
+        xyz = np.array([a[2:] for a in atoms]).reshape(40, 4, 3)
+        assert np.abs(np.linalg.norm(xyz[:, 3] - xyz[:, 2], axis=-1) - 1.23).max() < 0.001
+        away = np.linalg.norm(xyz[:-1, 3] - xyz[1:, 0], axis=-1)  # O and the next N
+        assert (away > np.linalg.norm(xyz[:-1, 2] - xyz[1:, 0], axis=-1)).all()
+
+
 def test_others_beside_the_chosen_one(browser: Browser, written: Written) -> None:
     with browser.page(written(report(6))) as page:
         alone = share_of_colour(picture(page), BINDER)
