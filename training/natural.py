@@ -10,7 +10,7 @@ import argparse
 import numpy as np
 from data import Pairs
 
-from pxtools.scoring.columns import CHECKS
+from pxtools.scoring.checks import judged, standard_checks
 from pxtools.scoring.metrics import score
 from pxtools.structure.backbone import HELIX, LOOP, STRAND, ideal_cb, secondary_structure
 from pxtools.structure.complex import Complex
@@ -75,7 +75,8 @@ def main() -> None:
     rows = []
     for i in picks:
         xyz, seq, numbers, n_first = pairs.get(i)
-        rows.append(score(as_complex(xyz.astype(np.float64), seq, numbers, n_first)))
+        row = score(as_complex(xyz.astype(np.float64), seq, numbers, n_first))
+        rows.append(judged(row, standard_checks()))
     print(f"{len(rows)} natural complexes\n")
     print("| column | mean | median | 95 % are under |\n|---|---|---|---|")
     values = {name: [getattr(row, name) for row in rows] for name in COLUMNS}
@@ -83,7 +84,7 @@ def main() -> None:
     for name, v in values.items():
         print(f"| {name} | {np.mean(v):.4f} | {np.median(v):.4f} | {np.percentile(v, 95):.4f} |")
     print("\n| check | complexes that fail it |\n|---|---|")
-    for name in CHECKS:
+    for name in standard_checks():
         failed = np.mean([name in row.failures for row in rows])
         print(f"| {name} | {100 * failed:.1f} % |")
     if args.chains:

@@ -45,7 +45,8 @@ def px_report(
     from pxtools.report.page import render
     from pxtools.runs.files import write_atomically
     from pxtools.runs.tables import columns_of
-    from pxtools.scoring.columns import CHECKS, Scores
+    from pxtools.scoring.checks import standard_checks
+    from pxtools.scoring.columns import Scores
     from pxtools.task.reading import read_tasks
 
     if in_3d < 0:
@@ -61,7 +62,7 @@ def px_report(
         request = ReportRequest(
             sources=_sources(given, quiet),
             columns=columns_of(Scores),
-            checks=CHECKS,
+            checks=standard_checks(),
             page=page,
             command=shlex.join(["px-report", *sys.argv[1:]]),
             tasks=tasks,

@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 @arg("--samples", help="A-B: only these designs of each run, counted from 0")
 @arg("--json", help="all rows as one JSON list on stdout")
 @arg("-t", "--top", type=int, help="how many of the best designs to list")
+@arg("-i", "--input-json-path", help="the task file: for clashes with what its crops cut away, too")
+@arg("--checks", help="limits of your own, written as in presets/checks.yaml")
 @arg("--workers", type=int, help="processes that score, default: one a core")
 @arg("-q", "--quiet", help="no progress lines; warnings are still shown")
 def px_score(
     *paths: str,
     shard: str | None = None,
     samples: str | None = None,
+    input_json_path: str | None = None,
+    checks: str | None = None,
     json: bool = False,
     top: int = 5,
     workers: int | None = None,
@@ -41,10 +45,12 @@ def px_score(
     from pxtools.runs.folder import told_apart
     from pxtools.runs.shards import parse_part
     from pxtools.runs.tables import as_csv
+    from pxtools.scoring.checks import read_checks, standard_checks
     from pxtools.scoring.columns import Scores
     from pxtools.scoring.processes import cores
     from pxtools.scoring.ranking import ranked
-    from pxtools.scoring.summary import Scoring, best_sequences, in_words, score_file, summary
+    from pxtools.scoring.summary import How, Scoring, best_sequences, in_words, score_file, summary
+    from pxtools.task.reading import read_tasks
 
     if top < 0:
         raise InputError.of("--top", "number", "0 or more", top)
@@ -53,12 +59,18 @@ def px_score(
     otherwise = "give results folders, chunk or structure files, or pipe their paths in"
     part = parse_part(shard, samples)
     given = map(Path, paths) if paths else cli.paths_from_stdin(otherwise)
+    how = How(
+        read_checks(Path(checks)) if checks else standard_checks(),
+        tuple(read_tasks(input_json_path)) if input_json_path else (),
+        workers or cores(),
+        part,
+    )
     runs: dict[RunDir, Scoring] = {}
     files: list[Path] = []
     for path in given:  # scored as they come
         for run, of_path in _runs_of(path, files):
             if run not in runs:
-                runs[run] = Scoring(run, quiet, workers or cores(), part)
+                runs[run] = Scoring(run, quiet, how)
             runs[run].add(of_path)
     everything: list[tuple[RunDir | None, Scores]] = []
     for (run, scoring), title in zip(runs.items(), told_apart(list(runs)), strict=True):
@@ -69,7 +81,7 @@ def px_score(
         if rows and not quiet:
             say(f"✓ Scored {run.name}: {summary(run, part).path}")
     ours = [path for number, path in enumerate(files) if part.owns(number)]
-    rows = ranked((row for path in ours for row in score_file(path)), {})
+    rows = ranked((row for path in ours for row in score_file(path, how.checks)), {})
     if json:
         print(_as_json([*everything, *((None, row) for row in rows)]))
     elif rows:

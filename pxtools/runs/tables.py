@@ -65,7 +65,10 @@ class Check:
         values = [getattr(row, name) for name in self.of]
         if None in values:
             return True
-        value = sum(values) / (getattr(row, self.over) if self.over else 1)
+        over = getattr(row, self.over) if self.over else 1
+        if not over:
+            return over is None
+        value = sum(values) / over
         return (
             (self.low is None or value >= self.low)
             and (self.high is None or value <= self.high)

@@ -47,7 +47,7 @@ def _check(option: str, value: Any) -> None:
 
 def _read_preset(name: str) -> dict[str, Any]:
     folder = presets_folder()
-    names = sorted(p.stem for p in folder.glob("*.yaml"))
+    names = sorted(p.stem for p in folder.glob("*.yaml") if p.stem != "checks")
     if name not in names:
         raise InputError.of("--preset", "preset", ", ".join(names), name)
     values = yaml.safe_load((folder / f"{name}.yaml").read_text())

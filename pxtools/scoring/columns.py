@@ -1,8 +1,8 @@
-"""The columns of summary.csv, and the checks that a sound design passes."""
+"""The columns of summary.csv."""
 
 from dataclasses import dataclass
 
-from pxtools.runs.tables import Check, column
+from pxtools.runs.tables import column
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +75,60 @@ class Scores:
         "nats",
         empty="without sequences",
     )
+    helices: int | None = column("of at least four residues, in the binder", "number", later=True)
+    strands: int | None = column("of at least two residues, in the binder", "number", later=True)
+    longest_helix: int | None = column("of the binder", "residues", later=True)
+    ramachandran_off: float | None = column(
+        "of the binder's residues, proline and (where it has side chains) glycine left out, whose "
+        "phi and psi 99.5 % of residues of compact chains of the PDB do not have",
+        "fraction",
+        later=True,
+    )
+    buried_area: float | None = column(
+        "of target and binder together that water (1.4 Å) reaches on each alone and not on the "
+        "complex (Shrake & Rupley 1973, 100 points an atom); the binder's backbone and CB count",
+        "Å²",
+        later=True,
+    )
+    interface_target: int | None = column("of the target, in a contact", "residues", later=True)
+    interface_binder: int | None = column("of the binder, in a contact", "residues", later=True)
+    epitope: str | None = column(
+        "the target's residues in a contact: A0:40 A0:41", empty="where there is none", later=True
+    )
+    hotspot_distance: float | None = column(
+        "from a hotspot's CB to the binder's nearest, mean over the hotspots",
+        "Å",
+        empty="without hotspots",
+        later=True,
+    )
+    n_term_target: float | None = column(
+        "from the binder's first N to the target's nearest heavy atom", "Å", later=True
+    )
+    c_term_target: float | None = column(
+        "from the binder's last C to the target's nearest heavy atom", "Å", later=True
+    )
+    n_term_exposed: float | None = column(
+        "of the first residue's backbone that water reaches, in the complex", "Å²", later=True
+    )
+    c_term_exposed: float | None = column(
+        "of the last residue's backbone that water reaches, in the complex", "Å²", later=True
+    )
+    termini_distance: float | None = column(
+        "from the binder's first N to its last C", "Å", later=True
+    )
+    clashes_cropped: int | None = column(
+        "of a binder backbone atom and an atom of the target's chains that the crop cut away, as "
+        "`clashes_target`",
+        "pairs",
+        empty="unless px-score is given the task (-i)",
+        later=True,
+    )
+    avoid_contacts: int | None = column(
+        "of the binder and residues that the task marks `avoid`, as `contacts`",
+        "pairs",
+        empty="unless px-score is given the task (-i)",
+        later=True,
+    )
     run: str = column(
         "which run the row is of: rows of another run in the same folder are not taken"
     )
@@ -86,18 +140,3 @@ class Scores:
     @property
     def failures(self) -> list[str]:
         return self.failed.split()
-
-
-# what a sound design passes; the column `failed` names those it does not
-CHECKS: dict[str, Check] = {
-    "bonds": Check(of=("bonds_off",), high=0.02),
-    "angles": Check(of=("angles_off",), high=0.05),
-    "ca_steps": Check(of=("ca_steps_off",), high=0.02),
-    "chirality": Check(of=("chirality_off",), high=0),
-    "clashes": Check(of=("clashes_inside", "clashes_target"), high=0),
-    "rg": Check(of=("rg",), over="rg_expected", low=0.75, high=1.25),
-    "structure": Check(of=("helix", "strand"), low=0.5),
-    "contacts": Check(of=("contacts",), low=10),
-    "hotspots": Check(of=("hotspots_contacted",), above=0),
-    "target": Check(of=("target_rmsd",), high=1.0),
-}

@@ -10,10 +10,18 @@ from functools import cached_property
 import numpy as np
 
 from pxtools.runs.tables import columns_of, unfilled
-from pxtools.scoring.columns import CHECKS, Scores
+from pxtools.scoring.columns import Scores
+from pxtools.scoring.surroundings import Surroundings
 from pxtools.structure import backbone
 from pxtools.structure.complex import Complex
-from pxtools.structure.geometry import squared_distances
+from pxtools.structure.geometry import (
+    Spheres,
+    buried_area,
+    distances,
+    exposed_area,
+    squared_distances,
+)
+from pxtools.structure.ramachandran import outliers
 from pxtools.structure.residues import BACKBONE, RADII
 
 OVERLAP = 0.8  # Å that van der Waals spheres may overlap: 95 % of natural complexes do not reach it
@@ -21,29 +29,36 @@ CLASH_REACH = 2 * max(RADII.values()) - OVERLAP + 0.01  # Å; farther apart no t
 BACKBONE_RADII = np.array([RADII[name[0]] for name in BACKBONE])
 
 
-def score(c: Complex, design: str = "", run: str = "") -> Scores:
+def score(
+    c: Complex, design: str = "", run: str = "", around: Surroundings | None = None
+) -> Scores:
     """Every metric of one design; `rank` and `cluster` need the others and stay None."""
-    measures = Measures(c)
-    measured = {name: getattr(measures, name) for name in MEASURED}
-    return judged(Scores(design=design, run=run, failed="", **measured))
+    measures = Measures(c, around)
+    return Scores(
+        design=design, run=run, failed="", **{name: getattr(measures, name) for name in MEASURED}
+    )
 
 
-def filled_in(row: Scores, c: Complex) -> Scores:
-    """A row of an older table with the columns it lacks measured; the others stay as they are."""
-    measures = Measures(c)
-    return replace(row, **{name: getattr(measures, name) for name in unfilled(row)})
+def lacking(row: Scores, around: Surroundings | None) -> list[str]:
+    """The columns of a row of an older table, or of one made without the task, to be measured."""
+    of_task = [name for name in FROM_TASK if around and getattr(row, name) is None]
+    return unfilled(row) + of_task
 
 
-def judged(row: Scores) -> Scores:
-    """The row with the checks that it fails."""
-    return replace(row, failed=" ".join(n for n, check in CHECKS.items() if not check.passes(row)))
+def filled_in(row: Scores, c: Complex, around: Surroundings | None = None) -> Scores:
+    """The row with the columns it lacks measured; the others stay as they are."""
+    measures = Measures(c, around)
+    names = lacking(row, around)
+    optional = [name for name in ADDED_OPTIONAL if names and getattr(row, name) is None]
+    return replace(row, **{name: getattr(measures, name) for name in {*names, *optional}})
 
 
 class Measures:
     """A property a column of summary.csv, each computed when it is asked for."""
 
-    def __init__(self, c: Complex):
+    def __init__(self, c: Complex, around: Surroundings | None = None):
         self.c = c
+        self.around = around
         self.xyz, self.linked = c.xyz[c.binder], c.linked[c.binder]
 
     @cached_property
@@ -119,7 +134,114 @@ class Measures:
     def target_rmsd(self) -> float | None:
         return self.c.target_rmsd
 
+    @cached_property
+    def _runs(self) -> list[tuple[str, int]]:
+        """The binder's stretches of one secondary structure and how long they are."""
+        fold = self.c.fold[self.c.binder]
+        starts = np.flatnonzero(np.append(True, (fold[1:] != fold[:-1]) | ~self.linked[1:]))
+        lengths = np.diff(np.append(starts, len(fold)))
+        return [(str(fold[i]), int(n)) for i, n in zip(starts, lengths, strict=True)]
 
+    @property
+    def helices(self) -> int:
+        return sum(letter == backbone.HELIX and n >= 4 for letter, n in self._runs)
+
+    @property
+    def strands(self) -> int:
+        return sum(letter == backbone.STRAND and n >= 2 for letter, n in self._runs)
+
+    @property
+    def longest_helix(self) -> int:
+        return max((n for letter, n in self._runs if letter == backbone.HELIX), default=0)
+
+    @property
+    def ramachandran_off(self) -> float:
+        known, off = outliers(self.xyz, self.linked)
+        own_cb = self.c.own_cb[self.c.binder]
+        counted = known & ~self.c.proline[self.c.binder] & (own_cb if own_cb.any() else True)
+        return _mean(off[counted])
+
+    @cached_property
+    def _target(self) -> Spheres:
+        return Spheres(self.c.target_atoms, self.c.target_radii)
+
+    @cached_property
+    def _binder(self) -> Spheres:
+        """Backbone atoms, then the CB atoms that there are."""
+        cb = self.c.cb[self.c.binder][self.c.own_cb[self.c.binder]]
+        radii = [*np.tile(BACKBONE_RADII, len(self.xyz)), *[RADII["C"]] * len(cb)]
+        return Spheres(np.concatenate([self.xyz.reshape(-1, 3), cb]), np.array(radii))
+
+    @property
+    def buried_area(self) -> float:
+        return round(buried_area(self._target, self._binder), 1)
+
+    @property
+    def interface_target(self) -> int:
+        return int(self.c.near.any(1).sum())
+
+    @property
+    def interface_binder(self) -> int:
+        return int(self.c.near.any(0).sum())
+
+    @property
+    def epitope(self) -> str | None:
+        touched = np.flatnonzero(~self.c.binder)[self.c.near.any(1)]
+        return " ".join(f"{chain}:{n}" for chain, n in (self.c.keys[i] for i in touched)) or None
+
+    @property
+    def hotspot_distance(self) -> float | None:
+        hot = self.c.hotspots & ~self.c.binder
+        if not hot.any():
+            return None
+        nearest = distances(self.c.cb[hot], self.c.cb[self.c.binder]).min(1)
+        return round(float(nearest.mean()), 2)
+
+    @property
+    def n_term_target(self) -> float:
+        return self._to_target(self.xyz[0, 0])
+
+    @property
+    def c_term_target(self) -> float:
+        return self._to_target(self.xyz[-1, 2])
+
+    def _to_target(self, point: np.ndarray) -> float:
+        return round(float(distances(point[None], self.c.target_atoms).min()), 2)
+
+    @property
+    def n_term_exposed(self) -> float:
+        return self._exposed(np.arange(4))
+
+    @property
+    def c_term_exposed(self) -> float:
+        return self._exposed(np.arange(4) + 4 * (len(self.xyz) - 1))
+
+    def _exposed(self, atoms: np.ndarray) -> float:
+        whole = self._binder + self._target
+        return round(exposed_area(whole.xyz, whole.radii, atoms), 1)
+
+    @property
+    def termini_distance(self) -> float:
+        return round(float(np.linalg.norm(self.xyz[0, 0] - self.xyz[-1, 2])), 2)
+
+    @property
+    def clashes_cropped(self) -> int | None:
+        if self.around is None:
+            return None
+        cut = self.around.around(self.c)
+        return int(_clashes_with(self.xyz, cut, self.around.cut_radii).sum()) if len(cut) else 0
+
+    @property
+    def avoid_contacts(self) -> int | None:
+        if self.around is None:
+            return None
+        target = np.flatnonzero(~self.c.binder)
+        avoided = [self.c.keys[i] in self.around.avoided for i in target]
+        return int(self.c.near[avoided].sum())
+
+
+FROM_TASK = ("clashes_cropped", "avoid_contacts")
+ADDED_OPTIONAL = ("epitope", "hotspot_distance")
 MEASURED = tuple(c.name for c in columns_of(Scores) if hasattr(Measures, c.name))
 
 

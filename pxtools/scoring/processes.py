@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedReader
 from typing import BinaryIO
 
@@ -24,6 +24,7 @@ from pxtools.runs.designs import texts_of
 from pxtools.runs.folder import RunDir
 from pxtools.scoring.columns import Scores
 from pxtools.scoring.metrics import filled_in, score
+from pxtools.scoring.surroundings import Surroundings
 from pxtools.structure.design_text import DesignReader
 
 BATCH = 16  # designs
@@ -44,6 +45,7 @@ class Batch:
     digest: str
     samples: list[int]
     known: dict[str, Scores]
+    around: Surroundings | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,11 @@ def score_batch(batch: Batch, reader: DesignReader) -> Iterator[Scored]:
         name = batch.run.cif(sample).stem
         design = reader.read(name, text)
         known = batch.known.get(name)
-        row = filled_in(known, design) if known else score(design, name, batch.digest)
+        row = (
+            filled_in(known, design, batch.around)
+            if known
+            else score(design, name, batch.digest, batch.around)
+        )
         yield Scored(row, design.binder_ca)
 
 
@@ -89,7 +95,7 @@ def _parts(batch: Batch) -> Iterator[Batch]:
         samples = batch.samples[start : start + BATCH]
         names = [batch.run.cif(sample).stem for sample in samples]
         known = {name: batch.known[name] for name in names if name in batch.known}
-        yield Batch(batch.run, batch.digest, samples, known)
+        yield replace(batch, samples=samples, known=known)
 
 
 def _start() -> subprocess.Popen[bytes]:

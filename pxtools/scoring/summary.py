@@ -1,7 +1,8 @@
 """summary.csv of a run: a row a design, appended as it is scored; ranks and clusters at the end."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
@@ -16,13 +17,16 @@ from pxtools.runs.inventory import refuse_links
 from pxtools.runs.record import RunJson
 from pxtools.runs.sequences import Sequence, best_of_each
 from pxtools.runs.shards import WHOLE, Part, refuse_range_beyond
-from pxtools.runs.tables import Table, Value, unfilled
-from pxtools.scoring.columns import CHECKS, Scores
-from pxtools.scoring.metrics import score
+from pxtools.runs.tables import Table, Value
+from pxtools.scoring.checks import Checks, judged, standard_checks
+from pxtools.scoring.columns import Scores
+from pxtools.scoring.metrics import lacking, score
 from pxtools.scoring.processes import Batch, Scored, score_samples
 from pxtools.scoring.ranking import best_first, ranked
+from pxtools.scoring.surroundings import Surroundings, surroundings_of
 from pxtools.structure.complex import read_complex
 from pxtools.structure.parsing import structure_text
+from pxtools.task.types import Task
 
 LISTED = (
     *("rank", "design", "failed", "cluster", "helix", "strand"),
@@ -40,12 +44,29 @@ def _table(path: Path) -> Table[Scores, str]:
     return Table(path, Scores, lambda row: row.design)
 
 
-def update(run: RunDir, samples: set[int] | None, quiet: bool, processes: int = 1) -> list[Scores]:
+@dataclass(frozen=True)
+class How:
+    """What designs are judged by, the tasks they were made for, who scores what."""
+
+    checks: Checks = field(default_factory=standard_checks)
+    tasks: tuple[Task, ...] = ()
+    processes: int = 1
+    part: Part = WHOLE
+
+    def around(self, run: RunDir) -> Surroundings | None:
+        """Of the task that a run is of; None where it is not among the tasks."""
+        task = next((task for task in self.tasks if task.name == run.name), None)
+        return surroundings_of(task) if task else None
+
+
+def update(
+    run: RunDir, samples: set[int] | None, quiet: bool, how: How | None = None
+) -> list[Scores]:
     """Score the run's designs that have no row yet (of `samples`, None: all); all its rows.
 
     Rows of an older table keep what they have; the columns they lack are filled in.
     """
-    scoring = Scoring(run, quiet, processes)
+    scoring = Scoring(run, quiet, how or How())
     scoring.add(samples)
     return scoring.finish()
 
@@ -53,19 +74,20 @@ def update(run: RunDir, samples: set[int] | None, quiet: bool, processes: int = 
 class Scoring:
     """The rows of a run while its designs are scored; several calls of `add` as they come."""
 
-    def __init__(self, run: RunDir, quiet: bool, processes: int = 1, part: Part = WHOLE):
+    def __init__(self, run: RunDir, quiet: bool, how: How):
         refuse_links(run)
         self.run = run
         self.quiet = quiet
-        self.processes = processes
-        self.part = part
+        self.how = how
+        self.part = how.part
+        self.around = how.around(run)
         asked = _run_json(run)
-        refuse_range_beyond(part, asked.n_sample)
+        refuse_range_beyond(self.part, asked.n_sample)
         self.digest = asked.record.identity
-        self.table = summary(run, part)
+        self.table = summary(run, self.part)
         self.rows = self._stored()
         self.binders: dict[str, np.ndarray] = {}
-        self.changed = self._take_over_parts() if part == WHOLE else False
+        self.changed = self._take_over_parts() if self.part == WHOLE else False
 
     def _stored(self) -> dict[str, Scores]:
         return self._of_this_run(self.table)
@@ -100,12 +122,13 @@ class Scoring:
 
     def _is_missing(self, sample: int) -> bool:
         row = self.rows.get(self.run.cif(sample).stem)
-        return row is None or bool(unfilled(row))
+        return row is None or bool(lacking(row, self.around))
 
     def _scored(self, samples: list[int]) -> Iterator[Scored]:
-        for done in score_samples(Batch(self.run, self.digest, samples, self.rows), self.processes):
+        batch = Batch(self.run, self.digest, samples, self.rows, self.around)
+        for done in score_samples(batch, self.how.processes):
             self.binders[done.row.design] = done.ca
-            yield done
+            yield Scored(judged(done.row, self.how.checks), done.ca)
 
     def finish(self) -> list[Scores]:
         """All rows of the run, best first, with ranks, clusters and what sequences say.
@@ -114,13 +137,12 @@ class Scoring:
         """
         if self.changed:
             self.rows = self._stored() | self.rows  # another process may have added some
+        self.rows = {name: judged(row, self.how.checks) for name, row in self.rows.items()}
         if self.part != WHOLE:
             return sorted(self.rows.values(), key=best_first)
         if any(row.rank is None for row in self.rows.values()):
-            left = [s for s in samples_of(self.run) if self._lacks_place(self.run.cif(s).stem)]
-            for _ in self._scored(sorted(left)):
-                pass
-            ranks = ranked(self.rows.values(), self.binders)
+            is_new = any(row.cluster is None for row in self.rows.values())
+            ranks = ranked(self.rows.values(), self._places() if is_new else {})
             self.rows = {row.design: row for row in ranks}
             self.changed = True
         best = best_of_each(self.run.path, self.digest)
@@ -132,8 +154,13 @@ class Scoring:
             self.table.write(sorted(self.rows.values(), key=_order))
         return sorted(self.rows.values(), key=best_first)
 
-    def _lacks_place(self, name: str) -> bool:
-        return name in self.rows and name not in self.binders
+    def _places(self) -> dict[str, np.ndarray]:
+        """The binders' CA atoms of all designs that have a row."""
+        names = {s: self.run.cif(s).stem for s in samples_of(self.run)}
+        left = [s for s, name in names.items() if name in self.rows and name not in self.binders]
+        for _ in self._scored(sorted(left)):
+            pass
+        return self.binders
 
 
 def _run_json(run: RunDir) -> RunJson:
@@ -148,7 +175,7 @@ def _order(row: Scores) -> tuple[int, str]:
     return len(row.design), row.design
 
 
-def score_file(path: Path) -> Iterator[Scores]:
+def score_file(path: Path, checks: Checks) -> Iterator[Scores]:
     """Rows of a structure or chunk file that lies in no run."""
     try:
         if path.suffix == ".msgpack":
@@ -158,7 +185,7 @@ def score_file(path: Path) -> Iterator[Scores]:
     except DamagedError as error:
         raise InputError(f"{path}: {error}") from None
     for name, text in texts:
-        yield score(read_complex(name, text), name)
+        yield judged(score(read_complex(name, text), name), checks)
 
 
 def best_sequences(run: RunDir) -> dict[str, Sequence]:
@@ -176,9 +203,9 @@ def in_words(
     clusters = len({row.cluster for row in rows if row.cluster})
     groups = f" in {_counted(clusters, 'cluster')}" if clusters else ""
     lines = [f"{title}: {_counted(len(rows), 'design')}{groups}; pass every check: {sound}"]
-    failed = {name: sum(name in row.failures for row in rows) for name in CHECKS}
-    if any(failed.values()):
-        lines.append("  fail    " + ", ".join(f"{k} {n}" for k, n in failed.items() if n))
+    failed = Counter(name for row in rows for name in row.failures)
+    if failed:
+        lines.append("  fail    " + ", ".join(f"{name} {n}" for name, n in failed.most_common()))
     lines.append(f"  median  {_medians(rows)}")
     listed = LISTED if sequences else [name for name in LISTED if name != "mpnn_score"]
     table = [[_shown(getattr(row, name)) for name in listed] for row in rows[:top]]

@@ -179,3 +179,11 @@ def _mark_ladders(
     for i, j in np.argwhere(close & same):
         found[a[i] : a[j] + 1] = True
         found[min(b[i], b[j]) : max(b[i], b[j]) + 1] = True
+
+
+def dihedrals(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> np.ndarray:
+    """(k,) degrees, -180 to 180, about the bonds from `b` to `c`, (k, 3) each."""
+    axis = c - b
+    u, v = np.cross(b - a, axis), np.cross(axis, d - c)
+    sine = (np.cross(u, v) * axis).sum(-1) / np.maximum(np.linalg.norm(axis, axis=-1), 1e-9)
+    return np.degrees(np.arctan2(sine, (u * v).sum(-1)))

@@ -20,6 +20,7 @@ from pxtools.structure.reading import (
 )
 from pxtools.structure.residues import BACKBONE, ResidueNumber, parent_of, vdw_radius
 
+Key = tuple[str, ResidueNumber]  # chain and number, as the file has them
 CONTACT = 8.0  # Å between CB atoms
 RIGID = (*BACKBONE, "CB", "OXT")
 
@@ -29,7 +30,7 @@ class Residue:
     """A residue with a complete backbone; (chain, number) are the file's author ids."""
 
     name: str
-    key: tuple[str, ResidueNumber]
+    key: Key
     backbone: list[list[float]]  # N, CA, C, O
     cb: list[float] | None
     heavy: list[gemmi.Atom]
@@ -52,7 +53,7 @@ class Complex:
     target_rigid: np.ndarray  # (m,) backbone and CB: the rest may take another rotamer
     hotspots: np.ndarray  # (n,)
     target_rmsd: float | None  # Å, None where the file does not tell
-    keys: tuple[tuple[str, ResidueNumber], ...] = ()  # (n,) chain and number, as the file has them
+    keys: tuple[Key, ...] = ()  # (n,)
 
     @property
     def binder_ca(self) -> np.ndarray:
@@ -77,7 +78,7 @@ def read_complex(name: str, text: bytes) -> Complex:
 def read_chains(name: str, text: bytes) -> list[list[Residue]]:
     """The protein chains that have complete backbones, at least two; the last is the binder."""
     polymers = protein_chains(Path(name), parse_structure(Path(name), text))
-    chains = [_residues(p) for p in polymers.values() if p.is_protein]
+    chains = [_residues(chain, p) for chain, p in polymers.items() if p.is_protein]
     chains = [chain for chain in chains if chain]
     if len(chains) < 2:
         found = f"{len(chains)} chain{'s'[len(chains) == 1 :]}"
@@ -117,7 +118,7 @@ def as_complex(name: str, chains: list[list[Residue]], facts: "Facts") -> Comple
 class Facts:
     """What px-write-cif says of a design in its file; nothing in files from other sources."""
 
-    hotspots: frozenset[tuple[str, ResidueNumber]]
+    hotspots: frozenset[Key]
     target_rmsd: float | None
 
 
@@ -131,7 +132,7 @@ def read_facts(text: bytes) -> Facts:
     )
 
 
-def _residues(polymer: Polymer) -> list[Residue]:
+def _residues(chain: str, polymer: Polymer) -> list[Residue]:
     residues = []
     before: tuple[int, int] | None = None
     for site, label_seq in zip(polymer.sites, polymer.label_seq, strict=True):
@@ -145,7 +146,7 @@ def _residues(polymer: Polymer) -> list[Residue]:
         is_linked = (
             before is not None and label_seq - before[0] == 1 and number.number - before[1] <= 1
         )
-        key = (site.subchain, number)
+        key = (chain, number)
         name = parent_of(site.name) or site.name
         residues.append(Residue(name, key, points, place.get("CB"), atoms, is_linked, label_seq))
         before = (label_seq, number.number)

@@ -1,5 +1,8 @@
 """Distances, superposition and areas of points in space, Å."""
 
+from dataclasses import dataclass
+from functools import cache
+
 import numpy as np
 
 
@@ -32,23 +35,76 @@ def paired_rmsds(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 PROBE = 1.4  # Å, a water molecule
 SPHERE_POINTS = 200
+FEWER_POINTS = 100  # enough for an area that many atoms share
+
+
+@cache
+def _sphere(points: int) -> np.ndarray:
+    """(points, 3) evenly spread on a sphere of radius 1."""
+    i = np.arange(points) + 0.5
+    polar, turn = np.arccos(1 - 2 * i / points), np.pi * (1 + 5**0.5) * i
+    around = [np.cos(turn) * np.sin(polar), np.sin(turn) * np.sin(polar), np.cos(polar)]
+    return np.stack(around, 1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Spheres:
+    """Atoms: places (k, 3) and van der Waals radii (k,) in Å."""
+
+    xyz: np.ndarray
+    radii: np.ndarray
+
+    def __getitem__(self, which: np.ndarray) -> "Spheres":
+        return Spheres(self.xyz[which], self.radii[which])
+
+    def __add__(self, other: "Spheres") -> "Spheres":
+        return Spheres(
+            np.concatenate([self.xyz, other.xyz]), np.concatenate([self.radii, other.radii])
+        )
+
+    @property
+    def areas(self) -> np.ndarray:
+        """(k,) Å^2 that a water molecule's centre reaches of each atom on its own."""
+        return 4 * np.pi * (self.radii + PROBE) ** 2
+
+
+def covered(of: Spheres, by: Spheres, points: int = SPHERE_POINTS) -> np.ndarray:
+    """(k, points) which points around the atoms `of` water cannot be at because of `by`.
+
+    Shrake & Rupley 1973. An atom does not cover its own place.
+    """
+    found = np.zeros((len(of.xyz), points), bool)
+    reach, other = of.radii + PROBE, by.radii + PROBE
+    square = squared_distances(of.xyz, by.xyz)
+    i, j = np.nonzero((square < (reach[:, None] + other) ** 2) & (square > 1e-4))
+    if not len(i):
+        return found
+    far = np.sqrt(square[i, j])
+    way = (by.xyz[j] - of.xyz[i]) / far[:, None]
+    # a point is covered where the angle to the other atom is small enough
+    cosine = (square[i, j] + reach[i] ** 2 - other[j] ** 2) / (2 * far * reach[i])
+    hit = way.astype(np.float32) @ _sphere(points).T >= cosine[:, None].astype(np.float32)
+    starts = np.flatnonzero(np.append(True, i[1:] != i[:-1]))
+    bits = np.bitwise_or.reduceat(np.packbits(hit, axis=1), starts)
+    found[i[starts]] = np.unpackbits(bits, axis=1, count=points)
+    return found
 
 
 def exposed_area(xyz: np.ndarray, radii: np.ndarray, of: np.ndarray) -> float:
-    """Å^2 of the atoms `of` (indices) that water reaches past all atoms (Shrake & Rupley 1973)."""
-    i = np.arange(SPHERE_POINTS) + 0.5
-    polar, turn = np.arccos(1 - 2 * i / SPHERE_POINTS), np.pi * (1 + 5**0.5) * i
-    around = [np.cos(turn) * np.sin(polar), np.sin(turn) * np.sin(polar), np.cos(polar)]
-    sphere = np.stack(around, 1)
-    area = 0.0
-    for a in of:
-        reach = radii[a] + PROBE
-        near = np.linalg.norm(xyz - xyz[a], axis=1) < reach + radii + PROBE
-        near[a] = False
-        points = xyz[a] + reach * sphere
-        covered = (distances(points, xyz[near]) < radii[near] + PROBE).any(1)
-        area += 4 * np.pi * reach**2 * float(1 - covered.mean())
-    return area
+    """Å^2 of the atoms `of` (indices) that water reaches past all atoms."""
+    atoms = Spheres(xyz, radii)
+    return float(atoms[of].areas @ (~covered(atoms[of], atoms)).mean(1))
+
+
+def buried_area(a: Spheres, b: Spheres) -> float:
+    """Å^2 of two bodies, added up, that water reaches on each alone and not on both together."""
+    buried = 0.0
+    for own, other in ((a, b), (b, a)):
+        lost = covered(own, other, FEWER_POINTS)
+        edge = np.flatnonzero(lost.any(1))
+        lost = lost[edge] & ~covered(own[edge], own, FEWER_POINTS)
+        buried += float(own[edge].areas @ lost.mean(1))
+    return buried
 
 
 def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -78,6 +78,8 @@ def test_the_rows_of_a_scored_run_are_kept(old: Path) -> None:
     cells = first.split(",")
     contacts = header.split(",").index("contacts")
     cells[contacts] = "99"  # no design has so many: a row scored anew would show it
+    failed = header.split(",").index("failed")
+    cells[failed] = cells[failed].replace("contacts ", "")
     summary.write_text("".join([header, ",".join(cells), *others]))
     done = run("px-score", old / "scored")
     assert done.returncode == 0, done.stderr

@@ -11,7 +11,7 @@ from pxtools.errors import InputError
 from pxtools.runs.folder import find_runs
 from pxtools.scoring import processes
 from pxtools.scoring.processes import Batch, score_samples
-from pxtools.scoring.summary import update
+from pxtools.scoring.summary import How, update
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_two_processes_give_the_rows_of_one(results: Path, monkeypatch: pytest.M
     (found.path / "summary.csv").unlink()
     monkeypatch.setattr(processes, "WORTH_STARTING", 1)
     monkeypatch.setattr(processes, "BATCH", 1)
-    assert update(found, None, quiet=True, processes=2) == alone
+    assert update(found, None, quiet=True, how=How(processes=2)) == alone
     again = list(score_samples(Batch(found, "x", [0, 1, 2], {}), 2))
     assert [done.row.design for done in again] == [f"bpti_sample_{i}" for i in range(3)]
 
