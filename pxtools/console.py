@@ -1,14 +1,17 @@
 """What the tools say on stderr: errors, warnings, the documented progress lines, the live bar."""
 
 import sys
+import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import NoReturn, Protocol
 
 RULE = "=" * 60
 LEFT_TO_OTHERS = "Nothing left to do here"
 LINE_EVERY_STEPS = 50
 LINE_EVERY_FILES = 50
+LEFT_FROM_SECONDS = 60  # a log says how long it still takes, unless it is less
+WIPE = "\r\x1b[K"  # what a terminal shows on this line, such as the ^C that was typed
 
 
 def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -24,13 +27,24 @@ def warn(text: str) -> None:
 
 
 def say(text: str = "") -> None:
-    """Print a line on stderr, above a live bar if there is one."""
-    if sys.stderr.isatty():
-        from tqdm import tqdm
+    """Print a line on stderr, above a live bar if there is one.
 
-        tqdm.write(text, file=sys.stderr)
-    else:
-        print(text, file=sys.stderr, flush=True)
+    Where stderr cannot be written (a terminal that is gone, a full disk) nobody is told.
+    """
+    with suppress(OSError):
+        if sys.stderr.isatty():
+            from tqdm import tqdm
+
+            tqdm.write(WIPE + text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """2h05m, 1m30s"""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s"
 
 
 class Bar(Protocol):
@@ -47,8 +61,12 @@ class Progress:
         self.chunk_size = chunk_size
         self.say = (lambda text="": None) if quiet else say
         self.bar_off = quiet or not sys.stderr.isatty()
+        self.to_make, self.made = 0.0, 0.0  # samples; those begun count by their steps
+        self.started_at = time.monotonic()
 
-    def start(self) -> None:
+    def start(self, to_make: int) -> None:
+        self.to_make = to_make
+        self.started_at = time.monotonic()
         self.say(RULE)
         self.say(
             f"Starting chunked diffusion: {self.n_sample} samples in chunks of {self.chunk_size}"
@@ -61,6 +79,9 @@ class Progress:
         """Announce chunk `number`; gives its live bar."""
         from tqdm import tqdm
 
+        made_before = len(samples) * done / n_step
+        self.to_make -= made_before
+        self.made -= made_before
         self.say()
         self.say(f"[Chunk {number}/{total}] Generating samples {_span(samples)}/{self.n_sample}")
         if len(samples) < samples[-1] - samples[0] + 1:
@@ -74,6 +95,7 @@ class Progress:
             unit="step",
             leave=False,
             disable=self.bar_off,
+            dynamic_ncols=True,
             file=sys.stderr,
         )
         return bar
@@ -86,6 +108,11 @@ class Progress:
 
     def chunk_done(self, samples: list[int], number: int, total: int) -> None:
         self.say(f"✓ Completed chunk {number}/{total} (samples {_span(samples)})")
+        self.made += len(samples)
+        seconds = (time.monotonic() - self.started_at) / max(self.made, 1e-9)
+        left = (self.to_make - self.made) * seconds
+        if self.bar_off and left > LEFT_FROM_SECONDS:
+            self.say(f"  About {duration(left)} left ({seconds:.1f} s a sample)")
 
 
 def _span(samples: list[int]) -> str:

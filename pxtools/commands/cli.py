@@ -170,10 +170,10 @@ class Parser(argh.ArghParser):
     def _get_value(self, action: argparse.Action, text: str) -> Any:
         if action.type in KINDS:
             try:
-                return action.type(text)  # type: ignore[operator]
+                return action.type(text)
             except ValueError:
                 raise InputError(
-                    f"{_name(action)}: expected {KINDS[action.type]}, found {shown(text)}"  # type: ignore[index]
+                    f"{_name(action)}: expected {KINDS[action.type]}, found {shown(text)}"
                 ) from None
         may_be_empty = action.default == "" or '""' in (action.help or "")
         if text == "" and action.option_strings and not may_be_empty:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from argh import arg
 
 from pxtools.commands import cli
+from pxtools.commands.example import example_task
 from pxtools.console import warn
 from pxtools.errors import InputError
 
@@ -22,9 +23,14 @@ DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
 OPTIONS = (
-    arg("-i", "--input-json-path", required=True, help="design tasks, JSON or YAML (- for stdin)"),
+    arg("-i", "--input-json-path", help="design tasks, JSON or YAML (- for stdin)"),
+    arg("--example", action="store_true", help="run the example task instead"),
     arg("-o", "--dump-dir", default="results", help="folder the results go to"),
-    arg("-p", "--preset", help="quick, preview or extended (presets/); other options win over it"),
+    arg(
+        "-p",
+        "--preset",
+        help="quick, preview, extended or custom; other options win over it",
+    ),
     arg("-n", "--N-sample", type=int, help="designs per task and seed"),
     arg("--N-step", type=int, help="diffusion steps"),
     arg("--sample-diffusion-chunk-size", type=int, help="samples generated together"),
@@ -43,7 +49,7 @@ OPTIONS = (
         help="precision of the network's products; else float32",
     ),
     arg("-w", "--workers", type=int, help="samples at once on the CPU; default: its cores"),
-    arg("--eta-type", help="step scale schedule"),
+    arg("--eta-type", help="step scale schedule; const_2.5: the published command line's"),
     arg("--eta-min", type=float, help="its first value"),
     arg("--eta-max", type=float, help="its last value"),
     arg("--gamma0", type=float, help="noise added at each step, relative to the level"),
@@ -103,7 +109,8 @@ def _together(
 
 def sample_request(
     *,
-    input_json_path: str,
+    input_json_path: str | None = None,
+    example: bool = False,
     dump_dir: str = "results",
     preset: str | None = None,
     N_sample: int | None = None,
@@ -143,7 +150,7 @@ def sample_request(
     )
     return SampleRequest(
         seeds=parse_seeds(seeds),
-        tasks=read_tasks(input_json_path),
+        tasks=read_tasks(task_file(input_json_path, example)),
         dump_dir=Path(dump_dir),
         settings=wanted,
         model=model,
@@ -153,6 +160,14 @@ def sample_request(
         quiet=quiet,
         part=parse_part(shard, samples),
     )
+
+
+def task_file(input_json_path: str | None, example: bool) -> str:
+    """The file that is asked for. Raises InputError if none or two are."""
+    if (input_json_path is None) != example:
+        found = "both" if example else "nothing"
+        raise InputError(f"-i: expected a task file, or --example to try the tools, found {found}")
+    return str(example_task()) if input_json_path is None else input_json_path
 
 
 def main() -> None:

@@ -1,18 +1,22 @@
 """px-status: how far the runs of results folders are."""
 
+from __future__ import annotations
+
 import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from argh import arg
 
 from pxtools.commands import cli
-from pxtools.console import in_columns
-from pxtools.runs.folder import consecutive
-from pxtools.runs.progress import RunProgress, ShardProgress, UnreadableRun, status
+from pxtools.console import duration, in_columns
+
+if TYPE_CHECKING:
+    from pxtools.runs.progress import RunProgress, ShardProgress, UnreadableRun
 
 COLUMNS = (
     "TASK",
@@ -34,6 +38,8 @@ as_json = json.dumps
 @arg("-w", "--watch", help="show it again every 2 seconds until all runs are complete")
 def px_status(*folders: str, json: bool = False, watch: bool = False) -> None:
     """Show how far each run (task and seed) is. Exit code 1 if any is incomplete."""
+    from pxtools.runs.progress import status
+
     while True:
         runs = status(*map(Path, folders))
         complete = all(run.complete for run in runs)
@@ -81,7 +87,7 @@ def _named(state: str, shards: Sequence[ShardProgress]) -> Iterator[str]:
     for shard in shards:
         assert shard.worker
         done = f"{shard.shard.index} ({shard.done}/{shard.total} samples, on {shard.worker.host}"
-        silent = f", silent for {_duration(shard.worker.silent_seconds)}" * (state == "dead")
+        silent = f", silent for {duration(shard.worker.silent_seconds)}" * (state == "dead")
         yield f"{done}{silent})"
 
 
@@ -104,16 +110,8 @@ def _cells(run: RunProgress | UnreadableRun) -> tuple[str, ...]:
         run.model,
         f"{word} ({steps})" if steps else word,
         f"{run.samples_per_hour}/h" if run.samples_per_hour else "-",
-        _duration(run.seconds_left),
+        "-" if run.seconds_left is None else duration(run.seconds_left),
     )
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s"
 
 
 def main() -> None:

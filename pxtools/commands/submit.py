@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from argh import arg
 
 from pxtools.commands import cli
-from pxtools.commands.sample import sample_request, with_sampling_options
+from pxtools.commands.sample import sample_request, task_file, with_sampling_options
 from pxtools.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,7 +72,9 @@ def submission(
             raise InputError(f"--{name}: it is for one px-sample; --shards shares out all samples")
     if not 1 <= shards <= MAX_SHARDS:
         raise InputError.of("--shards", "number", f"1 to {MAX_SHARDS:,}", shards)
-    if given["input_json_path"] == "-":
+    tasks = task_file(given.get("input_json_path"), given.pop("example", False))
+    given["input_json_path"] = tasks
+    if tasks == "-":
         raise InputError.of("-i", "tasks", "a file, which the jobs read", "-")
     for name in ("input_json_path", "dump_dir", "model"):
         path = Path(given.get(name, ""))

@@ -33,6 +33,15 @@ class Schedule:
             if not (math.isfinite(value) and 0 <= value <= 1000):
                 raise InputError.of(f"--{name}", "value", "a number from 0 to 1000", value)
 
+    @property
+    def name(self) -> str:
+        """piecewise_65 (the default), const_2.5 (the published command line's), or what it is."""
+        if self.eta_type == "const":
+            return f"const_{self.eta_min:g}"
+        if self == Schedule(N_step=self.N_step, gamma0=self.gamma0, gamma_min=self.gamma_min):
+            return self.eta_type
+        return f"{self.eta_type} from {self.eta_min:g} to {self.eta_max:g}"
+
     def levels(self) -> np.ndarray:
         """Noise levels in Å, (N_step + 1,), from 2560 down to 0."""
         i = np.arange(self.N_step + 1) / self.N_step

@@ -1,5 +1,6 @@
 """What a run is asked for: a preset's numbers, overridden by the command line."""
 
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ def settings(preset: str | None, **given: Any) -> Settings:
     """The preset's values, those given (not None) winning. Raises InputError."""
     values = _read_preset(preset or DEFAULT_PRESET)
     values |= {key: value for key, value in given.items() if value is not None}
+    if named := re.fullmatch(r"const_(\d+\.?\d*)", str(values.get("eta_type"))):
+        values |= {"eta_type": "const", "eta_min": float(named[1]), "eta_max": float(named[1])}
     n_sample, chunk_size = values.pop("N_sample"), values.pop("sample_diffusion_chunk_size")
     _check("--N_sample", n_sample)
     _check("--sample_diffusion_chunk_size", chunk_size)

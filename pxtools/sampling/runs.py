@@ -88,7 +88,7 @@ def sample(request: SampleRequest, finished: Finished = lambda path: None) -> Sa
     """
     model = read_model(request.model)
     ops.choose_device(request.device, request.workers)
-    _name_model(model, request.model)
+    _name_model(model, request.model, request.settings.schedule)
     if request.dtype != "float32" and ops.on_cpu():
         warn(
             f"--dtype {request.dtype} saves time on a GPU only: on a CPU the weights are rounded "
@@ -170,13 +170,13 @@ def _sample_run(
     if existing == len(wanted):
         progress.say(already_complete(run.name, existing, str(part)))
         return Sampled(0, 0)
-    if existing:
+    begun = [samples for samples, _ in run.files("state")]
+    if existing or any(wanted.intersection(samples) for samples in begun):
         progress.say(resuming(run.name, existing))
     _warn_of_other_arithmetic(opened)
-    progress.start()
+    progress.start(len(wanted) - existing)
     if len(wanted) < n_sample:
         progress.say(part_of_run(str(part), len(wanted), n_sample))
-    begun = [samples for samples, _ in run.files("state")]
     pieces = plan(held.done | asked - wanted, begun, cells)
     failed, unclaimed = 0, set[int]()
     with present(run, part, wanted) as presence:
@@ -264,12 +264,13 @@ def _job(opened: Opened, network: PXDesignD, length: int) -> Job:
     )
 
 
-def _name_model(model: ModelFile, asked: str | None) -> None:
+def _name_model(model: ModelFile, asked: str | None, schedule: Schedule) -> None:
+    which = f"{model.path}, sha256 {model.digest[:12]}"
     if model.is_demonstration:
         why = "" if asked else " (the released one is not installed, see README)"
         warn(
             f"Using the embedded demonstration model '{model.name}'{why}: it is small, sees the "
             "target's backbone only, and its designs are not for the laboratory"
         )
-    else:
-        say(f"Model {model.name} ({model.path}, sha256 {model.digest[:12]})")
+        which = "embedded"
+    say(f"Model {model.name} ({which}), schedule {schedule.name}")

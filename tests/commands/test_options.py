@@ -1,0 +1,387 @@
+"""What people type: options, their spelling, wrong ones, the published command line, recipes."""
+
+import importlib
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import DATA
+from processes import command, environment, run, small_run
+
+from pxtools.commands import cli, pxdesign, recipe
+from pxtools.errors import InputError
+
+ROOT = DATA.parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+from help_texts import help_texts  # noqa: E402
+
+TOOLS = sorted(set(help_texts()) - {"pxdesign"})
+
+
+def parser_of(tool: str) -> cli.Parser:
+    name = tool.removeprefix("px-").replace("-", "_")
+    module = importlib.import_module(f"pxtools.commands.{name}")
+    return cli.Parser(tool, getattr(module, tool.replace("-", "_")))
+
+
+def refusal(tool: str, *words: str) -> str:
+    with pytest.raises(InputError) as refused:
+        parser_of(tool).parse_args(words)
+    assert "\n" not in str(refused.value) and "None" not in str(refused.value)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("tool", help_texts())
+def test_the_documented_help_is_the_programs_own(tool: str) -> None:
+    documented = (ROOT / f"docs/commands/{tool}.txt").read_text()
+    assert documented == help_texts()[tool], "just help-texts writes them again"
+
+
+def test_help_and_version_of_a_process() -> None:
+    assert run("px-status", "--help").stdout == help_texts()["px-status"]
+    from pxtools import __version__
+
+    for tool in ("px-status", "pxdesign"):
+        assert run(tool, "--version").stdout == f"{tool} {__version__}\n"
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_help_says_no_untruth(tool: str) -> None:
+    text = help_texts()[tool]
+    assert "default: -" not in text and "None" not in text and "False" not in text
+    chosen = re.findall(r"^  (-\w)\b", text, re.M)
+    assert set(chosen) <= set("hionpmwqTt") | {f"-{c}" for c in "hionpmwqTt"}
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["--n_sample", "5"], "unknown option --n_sample: did you mean --N_sample?"),
+        (["--N-sampel", "5"], "unknown option --N-sampel: did you mean --N_sample?"),
+        (["--N_sampel=5"], "unknown option --N_sampel: did you mean --N_sample?"),
+        (["-N_sample", "5"], "unknown option -N_sample: did you mean --N_sample?"),
+        (["--colour"], "unknown option --colour: px-sample --help lists them"),
+        (["-x"], "unknown option -x: px-sample --help lists them"),
+        (["--N_sample", "many"], "--N_sample: expected a whole number, found many"),
+        (["--N-sample", "1.5"], "--N_sample: expected a whole number, found 1.5"),
+        (["--gamma0", "x"], "--gamma0: expected a number, found x"),
+        (["--device", "tpu"], "--device: expected one of cpu, gpu, found tpu"),
+        (["-o", ""], "--dump_dir: expected a value (folder the results go to), found nothing"),
+        (["-o"], "--dump_dir: expected a value after it, found nothing"),
+        (["design.yaml"], "unexpected: design.yaml"),
+        (["--quiet=yes"], "--quiet: takes no value, found 'yes'"),
+    ],
+)
+def test_wrong_options_are_told_as_typed_with_the_nearest_right_one(
+    words: list[str], answer: str
+) -> None:
+    assert (
+        refusal("px-sample", *words).removesuffix(" (px-sample --help explains the options)")
+        == answer
+    )
+
+
+def test_what_is_missing_is_named() -> None:
+    assert refusal("px-status").startswith("missing: folders")
+
+
+def test_an_empty_value_is_taken_where_it_means_something() -> None:
+    assert parser_of("px-sequence").parse_args(["--omit", ""]).omit == ""
+
+
+def test_hyphens_and_underscores_are_the_same_option() -> None:
+    for word in ("--N_sample", "--N-sample"):
+        for given in ([word, "7"], [f"{word}=7"]):
+            assert parser_of("px-sample").parse_args(given).N_sample == 7
+
+
+# --- the published command line ---
+
+
+def test_the_published_readmes_line(capsys: pytest.CaptureFixture[str]) -> None:
+    line = (
+        "--preset extended -i ./examples/PDL1_quick_start.yaml -o ./examples/test_run "
+        "--N_sample 10 --dtype bf16 --use_fast_ln True --use_deepspeed_evo_attention True"
+    )
+    assert pxdesign.translated(line.split()) == line.split()[:-4]
+    assert capsys.readouterr().err == (
+        "⚠ Ignored, as they mean nothing here: --use_fast_ln True, "
+        "--use_deepspeed_evo_attention True\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("--n_sample 5 --N-STEP=3", "--N_sample 5 --N_step=3"),
+        ("--input a.yaml --output_dir out", "--input_json_path a.yaml --dump_dir out"),
+        ("--yaml a.yaml", "--input_json_path a.yaml"),
+        ("--N_max_runs 3 -n 5", "-n 5"),
+        ("--early_stop --N_sample 5", "--N_sample 5"),
+        ("--eval.binder.x=1 --eval.y 2 -q", "-q"),
+        ("--eta_type const --ETA_MIN 2.5", "--eta_type const --eta_min 2.5"),
+        ("--no-such 5", "--no-such 5"),
+    ],
+)
+def test_published_options_in_whatever_case(typed: str, meant: str) -> None:
+    assert pxdesign.translated(typed.split()) == meant.split()
+
+
+def test_the_front_knows_all_options_of_px_sample() -> None:
+    actions = parser_of("px-sample")._actions
+    names = {flag[2:] for action in actions for flag in action.option_strings if flag[:2] == "--"}
+    assert names <= set(pxdesign.OPTIONS)
+    flags = {a.dest for a in actions if a.nargs == 0 and a.option_strings}
+    assert flags <= set(pxdesign.FLAGS)
+
+
+def test_prepare_msa_says_why_it_is_not_needed() -> None:
+    done = run("pxdesign", "prepare-msa", "--yaml", "design.yaml")
+    assert done.returncode == 0 and "uses no alignments" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_published_line_runs_as_it_stands(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "examples/5PTI.cif.gz", tmp_path)
+    (tmp_path / "quick_start.yaml").write_text(
+        "target:\n  file: ./5PTI.cif.gz\n  chains:\n    A:\n      crop: ['1-58']\n"
+        "      hotspots: [15, 17]\nbinder_length: 30\n"
+    )
+    line = (
+        "pipeline --preset custom -i ./quick_start.yaml -o ./test_run --n_sample 2 --N_step 3 "
+        "--dtype bf16 --eta_type const --eta_min 2.5 --eta_max 2.5 --N_max_runs 1 "
+        "--use_fast_ln True --use_deepspeed_evo_attention True"
+    )
+    done = run("pxdesign", *line.split(), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("Ignored, as they mean nothing here:") == 1
+    assert "schedule const_2.5" in done.stderr
+    assert len(list(tmp_path.rglob("*.cif"))) == 2
+
+
+# --- recipes ---
+
+
+def asked(name: str, *words: str, variables: str = "") -> recipe.Asked:
+    return recipe.read(name, list(words), variables.splitlines())
+
+
+def test_words_come_before_variables_and_the_first_word_counts() -> None:
+    read = asked(
+        "pipeline", "seeds=1", "seeds=2", variables="seeds=3\nN_sample=4\ndump_dir=r s\nmodel="
+    )
+    assert read.options == ["--seeds=1", "--N_sample=4"]
+    assert read.dump_dir == "r s" and read.input_json_path is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "options"),
+    [
+        ("n_sample=5 N-STEP=3", ["--N_sample=5"]),
+        ("--N_sample 5 preset=quick", ["--N_sample=5", "--preset=quick"]),
+        ("--quiet --N_sample=5", ["--quiet", "--N_sample=5"]),
+        ("-n 5 -q -w 2", ["-n", "5", "-q", "-w", "2"]),
+    ],
+)
+def test_words_of_a_recipe(typed: str, options: list[str]) -> None:
+    if "N-STEP" in typed:
+        with pytest.raises(recipe.WrongWord, match="N-STEP=3"):
+            asked("pipeline", *typed.split())
+        typed = typed.split()[0]
+    assert asked("pipeline", *typed.split()).options == options
+
+
+def test_paths_by_all_their_names() -> None:
+    for word in ("-i x", "--input_json_path x", "input_json_path=x", "i=x", "--input=x"):
+        assert asked("pipeline", *word.split()).input_json_path == "x"
+    for word in ("-o x", "--dump_dir x", "dump_dir=x", "o=x", "--output_dir=x"):
+        assert asked("pipeline", *word.split()).dump_dir == "x"
+    assert asked("status", "-w", "x").dump_dir == "x"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("pipeline", ["extended"]), ("status", ["a", "b"]), ("sample", ["--seeds"])]
+)
+def test_other_words_are_refused(name: str, words: list[str]) -> None:
+    with pytest.raises(recipe.WrongWord, match=words[-1]):
+        asked(name, *words)
+
+
+def test_recipes_add_little_time() -> None:
+    """Under 60 ms of work, set-up script and Python's own start included."""
+
+    def seconds() -> float:
+        before = os.times()
+        subprocess.run(
+            [ROOT / "tools/recipe", "pipeline", "nonsense"], capture_output=True, check=False
+        )
+        after = os.times()
+        children = (after.children_user, after.children_system)
+        return sum(children) - before.children_user - before.children_system
+
+    assert min(seconds() for _ in range(5)) < 0.06
+
+
+def just(*words: object, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    line = [str(ROOT / "bin/just"), *map(str, words)]
+    return subprocess.run(
+        line, input=stdin, capture_output=True, text=True, env=environment(), cwd=cwd
+    )
+
+
+def test_nothing_is_said_from_just_behind_a_wrong_option(tmp_path: Path) -> None:
+    done = just("sample", "N_sampel=5", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        "px-sample: unknown option --N_sampel: did you mean --N_sample?"
+    )
+
+
+def test_recipes_are_listed_in_groups(tmp_path: Path) -> None:
+    listed = just("--list", cwd=tmp_path).stdout
+    for group, inside in (("design", "pipeline"), ("look", "status"), ("develop", "check")):
+        assert re.search(rf"\[{group}\]\n(    \w.*\n)*    {inside}\b", listed), listed
+
+
+def test_clean_names_the_folder_and_asks(tmp_path: Path) -> None:
+    run_folder = tmp_path / "out/global_run_0/bpti/seed_1/predictions"
+    run_folder.mkdir(parents=True)
+    (run_folder / "bpti_sample_0.cif").write_text("x")
+    refused = just("clean", "out", cwd=tmp_path, stdin="n\n")
+    assert refused.returncode == 1 and run_folder.exists()
+    assert f"Remove {tmp_path}/out/global_run_0" in refused.stderr
+    assert "1 runs, 1 designs" in refused.stderr
+    assert just("clean", "dump_dir=out", cwd=tmp_path, stdin="y\n").returncode == 0
+    assert not run_folder.exists() and (tmp_path / "out").exists()
+    assert "nothing to remove" in just("clean", "out", cwd=tmp_path).stderr
+
+
+# --- bin/ ---
+
+
+def test_a_link_to_a_tool_runs_it_from_its_checkout(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    link = tmp_path / "bin/px-status"
+    link.symlink_to(os.path.relpath(ROOT / "bin/px-status", link.parent))
+    done = subprocess.run([link, "--version"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.startswith("px-status ")
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_an_offline_set_up_ends_in_one_sentence(tmp_path: Path) -> None:
+    offline = environment(
+        PXTOOLS_VENV=str(tmp_path / "venv"), PIP_INDEX_URL="http://127.0.0.1:9/", PIP_RETRIES="0"
+    )
+    offline["PIP_CONFIG_FILE"] = os.devnull
+    offline["PIP_NO_INDEX"] = "1"
+    offline.pop("PIP_FIND_LINKS", None)
+    done = subprocess.run(
+        [ROOT / "bin/px-status", "x"], capture_output=True, text=True, env=offline
+    )
+    assert done.returncode == 2
+    begun, refused = done.stderr.splitlines()
+    assert begun.startswith("Setting up") and "is there a network?" in refused
+
+
+# --- what a machine refuses ---
+
+
+def closed(*descriptors: int, line: list[str]) -> subprocess.CompletedProcess[str]:
+    redirections = " ".join(f"{n}>&-" for n in descriptors)
+    return subprocess.run(
+        ["sh", "-c", f'"$@" {redirections}', "sh", *line],
+        capture_output=True,
+        text=True,
+        env=environment(),
+    )
+
+
+def test_closed_streams(tmp_path: Path) -> None:
+    words, folder = small_run(tmp_path, n=1, steps=2)
+    no_stderr = closed(0, 2, line=command("px-sample", *words))
+    assert no_stderr.returncode == 0
+    assert no_stderr.stdout == f"{folder}/chunks/samples_0-0.msgpack\n"
+    no_stdin = closed(0, line=command("px-write-cif"))
+    assert no_stdin.returncode == 0 and "Traceback" not in no_stdin.stderr
+    no_stdout = closed(1, line=command("px-status", tmp_path / "out"))
+    assert no_stdout.returncode == 2
+    assert no_stdout.stderr == "px-status: standard output: Bad file descriptor\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+@pytest.mark.parametrize("tool", ["px-status", "px-sample"])
+def test_a_full_disk_behind_stdout(tmp_path: Path, tool: str) -> None:
+    words, _ = small_run(tmp_path, n=1, steps=2)
+    if tool == "px-status":
+        run("px-sample", *words)
+        words = [tmp_path / "out"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command(tool, *words), stdout=full, stderr=subprocess.PIPE, text=True, env=environment()
+        )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == f"{tool}: standard output: No space left on device"
+    assert "Traceback" not in done.stderr
+
+
+def unprivileged() -> list[str]:
+    if os.geteuid() != 0:
+        return []
+    if not shutil.which("setpriv"):
+        pytest.skip("root may read and write everything")
+    return ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "words"),
+    [
+        ("px-status", ["{}"]),
+        ("px-score", ["{}"]),
+        ("px-target", ["-i", "{}/design.yaml"]),
+        ("px-sample", ["-i", "{}/design.yaml"]),
+        ("px-sample", ["--example", "-o", "{}/out"]),
+        ("px-write-cif", ["{}/a.msgpack"]),
+        ("px-sequence", ["{}/a.cif"]),
+        ("px-report", ["{}"]),
+    ],
+)
+def test_a_folder_nobody_may_enter(tmp_path: Path, tool: str, words: list[str]) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0)
+    line = command(tool, *(word.format(locked) for word in words))
+    done = subprocess.run(
+        [*unprivileged(), *line], capture_output=True, text=True, env=environment(), cwd=tmp_path
+    )
+    locked.chmod(0o755)
+    assert done.returncode == 2, done.stderr
+    assert "Permission denied" in done.stderr.splitlines()[-1], done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(resource, "RLIMIT_AS"), reason="no such limit here")
+@pytest.mark.parametrize("megabytes", [150, 300, 450, 600, 900, 1200])
+def test_too_little_memory_is_told_in_one_line(tmp_path: Path, megabytes: int) -> None:
+    words, _ = small_run(tmp_path, n=64, chunk=64, steps=2)
+    limit = megabytes * 2**20
+    done = subprocess.run(
+        command("px-sample", *words),
+        capture_output=True,
+        text=True,
+        env=environment(),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+    )
+    last = done.stderr.splitlines()[-1]
+    if done.returncode == 1:  # OpenBLAS ends the process itself
+        assert last.startswith("OpenBLAS error: Memory allocation")
+        return
+    assert done.returncode in (0, 2), done.stderr
+    assert "do not agree" not in done.stderr and "Traceback" not in done.stderr
+    if done.returncode:
+        assert "gives no more memory or threads" in last
