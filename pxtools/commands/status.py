@@ -80,6 +80,8 @@ def _shards(run: RunProgress) -> str:
 
 
 def _named(state: str, shards: Sequence[ShardProgress]) -> Iterator[str]:
+    from pxtools.runs.folder import consecutive
+
     if state in ("complete", "waiting"):
         for stretch in consecutive([shard.shard.index for shard in shards]):
             yield str(stretch[0]) if len(stretch) == 1 else f"{stretch[0]}-{stretch[-1]}"
