@@ -65,9 +65,9 @@ def with_sampling_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+@with_sampling_options
 @arg("--gpus", type=int, help="one process for each of so many CUDA cards")
 @arg("--processes", type=int, help="so many processes, which share the cores")
-@with_sampling_options
 def px_sample(**options: Any) -> None:
     """Generate binder backbones for design tasks; print the path of each finished chunk file.
 

@@ -84,8 +84,8 @@ def _forget_dead(run: RunDir) -> None:
 class Presence:
     """This process in a run's folder."""
 
-    def __init__(self, run: RunDir, part: Part, wanted: Collection[int]):
-        self.run, self.part, self.wanted = run, part, sorted(wanted)
+    def __init__(self, run: RunDir, part: Part, wanted: Collection[int], blas: str):
+        self.run, self.part, self.wanted, self.blas = run, part, sorted(wanted), blas
         self.samples: list[int] = []
         name = f"{HOST}_{os.getpid()}_{secrets.token_hex(4)}"
         if isinstance(part, Shard):  # its file stays, so that px-status knows the shards
@@ -123,6 +123,7 @@ class Presence:
             "shard": f"{self.part.index}/{self.part.count}" if isinstance(self.part, Shard) else "",
             "wanted": spans(self.wanted),
             "samples": spans(samples),
+            "blas": self.blas,
             "ended": ended,
         }
         self.path.parent.mkdir(exist_ok=True)
@@ -143,9 +144,9 @@ class Presence:
 
 
 @contextmanager
-def present(run: RunDir, part: Part, wanted: Collection[int]) -> Iterator[Presence]:
-    """Be seen at work on a run, until the end of the block."""
-    presence = Presence(run, part, wanted)
+def present(run: RunDir, part: Part, wanted: Collection[int], blas: str) -> Iterator[Presence]:
+    """Be seen at work on a run, until the end of the block; `blas` is for people to compare."""
+    presence = Presence(run, part, wanted, blas)
     threading.Thread(target=presence._beat, daemon=True).start()
     try:
         _forget_dead(run)

@@ -179,7 +179,7 @@ def _sample_run(
         progress.say(part_of_run(str(part), len(wanted), n_sample))
     pieces = plan(held.done | asked - wanted, begun, cells)
     failed, unclaimed = 0, set[int]()
-    with present(run, part, wanted) as presence:
+    with present(run, part, wanted, ops.blas()) as presence:
         for piece, made in _made(opened, network(), pieces, presence, progress):
             if made is None:
                 unclaimed.update(piece.samples)

@@ -76,7 +76,7 @@ def test_shards_killed_requeued_and_preempted_make_what_one_process_makes(
 
     for shard in (1, 2):
         assert "stopped; run the same command to continue" in log(out, shard)
-        assert "Going on after step" in log(out, shard)
+        assert "Continuing after step" in log(out, shard)
     status = json.loads(run("px-status", out, "--json").stdout)[0]
     assert [shard["state"] for shard in status["shards"]] == ["dead", *["complete"] * 3]
     assert re.search(r"bpti +12345 +[67]/8", (out / "slurm" / "finish.log").read_text())

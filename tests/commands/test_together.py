@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import faults
@@ -28,10 +29,25 @@ def start(folder: Path, *more: object) -> subprocess.Popen[str]:
     return faults.start(folder, "--N_sample", N, "--processes", 4, *more)
 
 
-def pids_at_work(folder: Path) -> list[int]:
+def at_work(folder: Path) -> dict[str, int]:
+    """The processes, by the samples that they are at."""
     workers = (run_folder(folder) / "workers").glob("*.json")
     held = [json.loads(path.read_text()) for path in workers]
-    return [worker["pid"] for worker in held if worker["samples"]]
+    return {worker["samples"]: worker["pid"] for worker in held if worker["samples"]}
+
+
+def kill_in_the_middle_of_a_chunk(folder: Path) -> None:
+    chunks = run_folder(folder) / "chunks"
+    while len(list(chunks.glob("*.msgpack"))) < N / CHUNK:
+        for state in chunks.glob("*.state"):
+            if pid := at_work(folder).get(state.stem.removeprefix("samples_")):
+                os.kill(pid, signal.SIGSTOP)
+                if state.exists() and not state.with_suffix(".msgpack").exists():
+                    os.kill(pid, signal.SIGKILL)
+                    return
+                os.kill(pid, signal.SIGCONT)
+        time.sleep(0.01)
+    raise AssertionError("all chunks were made before a process could be killed")
 
 
 def test_four_processes_say_and_make_what_one_does(reference: Path, tmp_path: Path) -> None:
@@ -51,11 +67,10 @@ def test_four_processes_say_and_make_what_one_does(reference: Path, tmp_path: Pa
 
 def test_one_of_four_processes_killed(reference: Path, tmp_path: Path) -> None:
     process = start(tmp_path)
-    wait_for(process, "Diffusion step [51/")
-    os.kill(pids_at_work(tmp_path)[0], signal.SIGKILL)
+    kill_in_the_middle_of_a_chunk(tmp_path)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
-    assert "a process was ended by SIGKILL" in said and "Going on after step" in said
+    assert "a process was ended by SIGKILL" in said and "Continuing after step" in said
     words, _ = small_run(tmp_path, n=N, chunk=CHUNK, steps=STEPS)
     assert "already completed" in run("pxdesign", "pipeline", *words).stderr
     assert_same(tmp_path, reference)
@@ -69,7 +84,7 @@ def test_one_signal_stops_all(reference: Path, tmp_path: Path, signum: signal.Si
     _, said = process.communicate(timeout=120)
     assert process.returncode == 128 + signum
     assert said.count("px-sample: stopped") == 1 and "Traceback" not in said
-    assert not pids_at_work(tmp_path)
+    assert not at_work(tmp_path)
     words, _ = small_run(tmp_path, n=N, chunk=CHUNK, steps=STEPS)
     assert run("pxdesign", "pipeline", *words).returncode == 0
     assert_same(tmp_path, reference)
