@@ -166,7 +166,7 @@ def test_clashes_with_what_the_crop_cut_away(around: Surroundings) -> None:
     into = replace(c, xyz=c.xyz + shift * c.binder[:, None, None])
     found = score(into, around=around).clashes_cropped
     structure = gemmi.read_pdb_string(PDB)[0]["A"].get_polymer()
-    cut = [a for r in structure if r.seqid.num > 50 for a in r if not a.is_hydrogen()]
+    cut = [a for r in structure if (r.seqid.num or 0) > 50 for a in r if not a.is_hydrogen()]
     radii = [RADII["N"], RADII["C"], RADII["C"], RADII["O"]]
     wanted = sum(
         np.linalg.norm(np.array(atom.pos.tolist()) - point) < RADII[atom.element.name] + r - 0.8
