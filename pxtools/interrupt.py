@@ -5,11 +5,12 @@ A front is a program that starts tools and hands signals on to them (pxtools/com
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -95,8 +96,8 @@ def is_running(pid: int) -> bool:
 
     (Before its parent has seen its end it is still listed; only /proc tells.)
     """
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    if state := _state_in_proc(pid):
+        return state != "Z"
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -104,6 +105,23 @@ def is_running(pid: int) -> bool:
     except PermissionError:
         pass  # another user's
     return True
+
+
+def is_suspended(pid: int) -> bool:
+    """Whether a process was stopped by Ctrl+Z or SIGSTOP."""
+    state = _state_in_proc(pid)
+    if not state:
+        listed = ["ps", "-o", "stat=", "-p", str(pid)]
+        state = subprocess.run(listed, capture_output=True, text=True).stdout.strip()
+    return state.startswith(("T", "t"))
+
+
+def _state_in_proc(pid: int) -> str:
+    """A letter; empty where there is no /proc."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
 
 
 @contextmanager

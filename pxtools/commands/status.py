@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,10 @@ COLUMNS = (
     "RATE",
     "TIME LEFT",
 )
+LOG_WIDTH = 80  # where there is no terminal
+MAY_BE_EMPTY = ("SEQUENCES", "TIME LEFT", "RATE")
+MAY_BE_SHORT = ("MODEL", "TASK", "FOLDER")
+SHORTEST = 7
 as_json = json.dumps
 
 
@@ -54,15 +59,53 @@ def px_status(*folders: str, json: bool = False, watch: bool = False) -> None:
 
 
 def table(runs: Sequence[RunProgress | UnreadableRun], folders: Sequence[str] = ()) -> str:
-    """A line a run, with its folder where several are shown, then a line for each one's shards."""
+    """A line a run, with its folder where several are shown, then what is at work in each."""
     if not runs:
         return "no runs yet"
-    rows = [COLUMNS, *map(_cells, runs)]
+    rows: list[tuple[str, ...]] = [COLUMNS, *map(_cells, runs)]
     if len(folders) > 1:
         places = ["FOLDER", *(_folder_of(run, folders) for run in runs)]
         rows = [(place, *row) for place, row in zip(places, rows, strict=True)]
-    shards = [_shards(run) for run in runs if isinstance(run, RunProgress) and run.shards]
-    return "\n".join([*in_columns(rows), *shards])
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else LOG_WIDTH
+    details = [line for run in runs for line in _details(run)]
+    return "\n".join([*in_columns(fitted(rows, width)), *details])
+
+
+def fitted(rows: Sequence[tuple[str, ...]], width: int) -> Sequence[tuple[str, ...]]:
+    """The rows in a width: without columns that say nothing, then with shorter names."""
+    columns = list(zip(*rows, strict=True))
+
+    def too_wide() -> int:
+        return sum(max(map(len, column)) + 2 for column in columns) - 2 - width
+
+    for name in MAY_BE_EMPTY:
+        if too_wide() > 0:
+            columns = [c for c in columns if c[0] != name or set(c[1:]) != {"-"}]
+    for name in MAY_BE_SHORT:
+        for i, column in enumerate(columns):
+            if column[0] == name and (over := too_wide()) > 0:
+                length = max(SHORTEST, max(map(len, column)) - over)
+                columns[i] = tuple(_shortened(cell, length) for cell in column)
+    return list(zip(*columns, strict=True))
+
+
+def _shortened(text: str, length: int) -> str:
+    half = (length - 1) // 2
+    return text if len(text) <= length else f"{text[: length - 1 - half]}…{text[-half:]}"
+
+
+def _details(run: RunProgress | UnreadableRun) -> Iterator[str]:
+    from pxtools.runs.progress import UnreadableRun
+
+    name = f"{run.run.name} {run.seed}"
+    if isinstance(run, UnreadableRun):
+        yield f"  {name}: {run.error}"
+        return
+    for chunk in run.begun:
+        samples = f"samples {chunk.samples[0] + 1}-{chunk.samples[-1] + 1}"
+        yield f"  {name}: {samples} at step {chunk.head.step if chunk.head else '?'}/{run.n_step}"
+    if run.shards:
+        yield f"  {_shards(run)}"
 
 
 def _folder_of(run: RunProgress | UnreadableRun, folders: Sequence[str]) -> str:
@@ -94,14 +137,11 @@ def _named(state: str, shards: Sequence[ShardProgress]) -> Iterator[str]:
 
 
 def _cells(run: RunProgress | UnreadableRun) -> tuple[str, ...]:
+    from pxtools.runs.progress import UnreadableRun
+
     if isinstance(run, UnreadableRun):
-        return (run.run.name, run.seed, "?", "?", "?", "?", "?", run.error, "", "")
-    steps = ", ".join(
-        f"samples {chunk.samples[0] + 1}-{chunk.samples[-1] + 1} at step "
-        f"{chunk.head.step if chunk.head else '?'}/{run.n_step}"
-        for chunk in run.begun
-    )
-    word = "complete" if run.complete else "running" if run.working else "incomplete"
+        return (run.run.name, str(run.seed), *"-----", "unreadable", "-", "-")
+    state = "suspended" if run.suspended else "running" if run.working else "incomplete"
     return (
         run.run.name,
         str(run.seed),
@@ -110,7 +150,7 @@ def _cells(run: RunProgress | UnreadableRun) -> tuple[str, ...]:
         f"{run.cifs}/{run.total}",
         str(run.sequences or "-"),
         run.model,
-        f"{word} ({steps})" if steps else word,
+        "complete" if run.complete else state,
         f"{run.samples_per_hour}/h" if run.samples_per_hour else "-",
         "-" if run.seconds_left is None else duration(run.seconds_left),
     )

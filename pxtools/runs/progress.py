@@ -86,6 +86,7 @@ class RunProgress:
     begun: Sequence[Begun]
     shards: Sequence[ShardProgress]  # empty where none was started as a shard
     working: bool  # a process is at work, on whatever host
+    suspended: bool  # all that would be at work were stopped by Ctrl+Z
     complete: bool  # all CIFs are there and were checked
 
     @property
@@ -126,6 +127,7 @@ class RunProgress:
             "samples_per_hour": self.samples_per_hour,
             "seconds_left": self.seconds_left,
             "working": self.working,
+            "suspended": self.suspended,
             "shards": [shard.to_dict() for shard in self.shards],
         }
 
@@ -170,12 +172,13 @@ def progress_of(run: RunDir) -> RunProgress | UnreadableRun:
     done = cifs.union(*(samples for samples, _ in chunks)).intersection(wanted)
     workers = workers_of(run)
     alive = [worker for worker in workers if worker.alive]
+    suspended = bool(alive) and all(worker.suspended for worker in alive)
     at_work = {sample for worker in alive for sample in worker.samples}
     begun = [
         Begun(
             samples,
             StateHead.read(path),
-            not at_work.isdisjoint(samples) or _is_claimed(run, samples),
+            not suspended and (not at_work.isdisjoint(samples) or _is_claimed(run, samples)),
         )
         for samples, path in run.files("state")
     ]
@@ -191,7 +194,8 @@ def progress_of(run: RunDir) -> RunProgress | UnreadableRun:
         sequences=count(run.path),
         begun=begun,
         shards=list(_shards(workers, done)),
-        working=bool(alive) or any(chunk.working for chunk in begun),
+        working=not suspended and (bool(alive) or any(chunk.working for chunk in begun)),
+        suspended=suspended,
         complete=run.success.is_file() and len(cifs) == asked.n_sample,
     )
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pxtools.errors import InputError
-from pxtools.interrupt import is_running, uninterrupted
+from pxtools.interrupt import is_running, is_suspended, uninterrupted
 from pxtools.runs.files import HOST, clock, write_atomically
 from pxtools.runs.folder import RunDir, samples_in, spans
 from pxtools.runs.shards import Part, Shard, Whole, parse_shard
@@ -47,6 +47,11 @@ class Worker:
         if self.host == HOST and self.pid != os.getpid():
             return is_running(self.pid)
         return self.silent_seconds < SILENT_SECONDS
+
+    @property
+    def suspended(self) -> bool:
+        """Whether it was stopped by Ctrl+Z; on other hosts nobody can tell."""
+        return self.alive and self.host == HOST and is_suspended(self.pid)
 
 
 def workers_of(run: RunDir) -> list[Worker]:

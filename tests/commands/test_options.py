@@ -6,21 +6,17 @@ import re
 import resource
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from conftest import DATA
+from help_texts import help_texts
 from processes import command, environment, run, small_run
 
 from pxtools.commands import cli, pxdesign, recipe
 from pxtools.errors import InputError
 
 ROOT = DATA.parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-
-from help_texts import help_texts  # noqa: E402
-
 TOOLS = sorted(set(help_texts()) - {"pxdesign"})
 
 

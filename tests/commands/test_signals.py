@@ -18,6 +18,7 @@ from pxtools.runs.state import StateHead
 
 pytestmark = pytest.mark.slow
 ROOT = DATA.parent.parent
+Process = subprocess.Popen[str]
 LONG = 20_000  # steps, far more than are made before the stop
 STOPS = {"TERM": 143, "HUP": 129, "INT": 130}
 
@@ -53,32 +54,47 @@ def words(folder: Path) -> list[str]:
 
 
 @pytest.fixture(params=["bin/just", "just", "pxdesign"])
-def front(request, tmp_path) -> Iterator[subprocess.Popen]:
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def front(kind: str, tmp_path: Path) -> Iterator[Process]:
     """A pipeline in the middle of its first chunk, in a process group of its own."""
-    if request.param == "pxdesign":
+    if kind == "pxdesign":
         given, _ = small_run(tmp_path, n=4, chunk=2, steps=LONG)
         line = command("pxdesign", "pipeline", *given)
     else:
-        own = [Path(sys.prefix) / "bin/just", "--justfile", ROOT / "justfile"]
-        line = [ROOT / "bin/just"] if request.param == "bin/just" else own
-        line = [*map(str, line), "pipeline", *words(tmp_path)]
-    process = subprocess.Popen(
-        line,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-        start_new_session=True,
-    )
-    process.kind = request.param
+        own = [f"{sys.prefix}/bin/just", "--justfile", f"{ROOT}/justfile"]
+        line = [*([f"{ROOT}/bin/just"] if kind == "bin/just" else own), "pipeline"]
+        line += words(tmp_path)
+    process = start(line)
     wait_for_step(process)
     yield process
     for pid in started_by(tmp_path):
         os.kill(pid, signal.SIGKILL)
 
 
-def wait_for_step(process: subprocess.Popen) -> None:
+def start(line: list[str]) -> Process:
+    return subprocess.Popen(
+        line,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        start_new_session=True,
+    )
+
+
+def rest_of(process: Process) -> str:
+    assert process.stderr
+    return process.stderr.read()
+
+
+def wait_for_step(process: Process) -> None:
     said = []
+    assert process.stderr
     for line in process.stderr:
         said.append(line)
         if "Diffusion step [51/" in line:
@@ -94,42 +110,37 @@ def saved_as_said(folder: Path, said: str) -> bool:
 
 
 @pytest.mark.parametrize("name", ["TERM", "HUP"])
-def test_a_signal_to_the_front_alone_stops_all_it_started(front, name, tmp_path):
-    if front.kind == "just" and name == "HUP":
+def test_a_signal_to_the_front_alone_stops_all_it_started(
+    front: Process, kind: str, name: str, tmp_path: Path
+) -> None:
+    if kind == "just" and name == "HUP":
         pytest.skip("just itself keeps a hang-up that reaches it alone; bin/just does not")
     front.send_signal(getattr(signal, f"SIG{name}"))
-    said = front.stderr.read()
+    said = rest_of(front)
     assert front.wait(timeout=30) == STOPS[name]
     assert not started_by(tmp_path), "the front was gone before what it had started"
     assert saved_as_said(tmp_path, said) and "Traceback" not in said
 
 
 @pytest.mark.parametrize("name", ["TERM", "HUP", "INT"])
-def test_a_signal_to_all_at_once_stops_all(front, name, tmp_path):
+def test_a_signal_to_all_at_once_stops_all(front: Process, name: str, tmp_path: Path) -> None:
     os.killpg(front.pid, getattr(signal, f"SIG{name}"))
-    said = front.stderr.read()
+    said = rest_of(front)
     assert front.wait(timeout=30) == STOPS[name]
     assert not started_by(tmp_path)
     assert saved_as_said(tmp_path, said) and "Traceback" not in said
 
 
-def test_what_a_killed_front_started_saves_and_stops(front, tmp_path):
+def test_what_a_killed_front_started_saves_and_stops(front: Process, tmp_path: Path) -> None:
     front.kill()
     until(lambda: not started_by(tmp_path), 10)
-    said = front.stderr.read()
+    said = rest_of(front)
     assert saved_as_said(tmp_path, said) and "Traceback" not in said
 
 
 @pytest.mark.parametrize("part", ["commands.recipe", "commands.sample", "commands.write_cif"])
-def test_a_killed_part_ends_the_rest(tmp_path, part):
-    process = subprocess.Popen(
-        [ROOT / "bin/just", "pipeline", *words(tmp_path)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-        start_new_session=True,
-    )
+def test_a_killed_part_ends_the_rest(tmp_path: Path, part: str) -> None:
+    process = start([f"{ROOT}/bin/just", "pipeline", *words(tmp_path)])
     wait_for_step(process)
     os.kill(pid_of(part, tmp_path), signal.SIGKILL)
     if part == "commands.write_cif":  # found out when the first chunk is printed
@@ -138,7 +149,7 @@ def test_a_killed_part_ends_the_rest(tmp_path, part):
     until(lambda: not started_by(tmp_path), 10)
 
 
-def test_timeout(tmp_path):
+def test_timeout(tmp_path: Path) -> None:
     done = subprocess.run(
         ["timeout", "12", ROOT / "bin/just", "pipeline", *words(tmp_path)],
         capture_output=True,
@@ -150,7 +161,7 @@ def test_timeout(tmp_path):
     assert saved_as_said(tmp_path, done.stderr)
 
 
-def test_a_tool_that_no_front_started_outlives_the_shell(tmp_path):
+def test_a_tool_that_no_front_started_outlives_the_shell(tmp_path: Path) -> None:
     """As with `nohup px-sample &`: only a front takes its tools with it."""
     given, _ = small_run(tmp_path, n=1, chunk=1, steps=300)
     line = " ".join(f"'{word}'" for word in command("px-sample", *given))
@@ -158,16 +169,8 @@ def test_a_tool_that_no_front_started_outlives_the_shell(tmp_path):
     until(lambda: list(tmp_path.rglob("*.msgpack")))
 
 
-def test_nohup_keeps_a_hang_up_away(tmp_path):
-    process = subprocess.Popen(
-        ["nohup", ROOT / "bin/just", "pipeline", *words(tmp_path)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-        start_new_session=True,
-    )
+def test_nohup_keeps_a_hang_up_away(tmp_path: Path) -> None:
+    process = start(["nohup", f"{ROOT}/bin/just", "pipeline", *words(tmp_path)])
     wait_for_step(process)
     os.killpg(process.pid, signal.SIGHUP)
     time.sleep(1.5)
@@ -207,7 +210,7 @@ class Terminal:
         os.waitpid(self.pid, 0)
 
 
-def test_the_prompt_returns_when_the_cifs_are_written(tmp_path):
+def test_the_prompt_returns_when_the_cifs_are_written(tmp_path: Path) -> None:
     """Ctrl+C with a finished chunk that px-write-cif has not written yet."""
     given, folder = small_run(tmp_path, n=600, chunk=300, steps=2)
     line = " ".join(f"'{word}'" for word in command("pxdesign", "pipeline", *given))
@@ -224,7 +227,7 @@ def test_the_prompt_returns_when_the_cifs_are_written(tmp_path):
     terminal.close()
 
 
-def test_a_second_ctrl_c_does_not_wait_for_the_cifs(tmp_path):
+def test_a_second_ctrl_c_does_not_wait_for_the_cifs(tmp_path: Path) -> None:
     given, folder = small_run(tmp_path, n=600, chunk=300, steps=1)
     run("px-sample", *given)
     chunks = "\n".join(map(str, folder.glob("chunks/*.msgpack")))
@@ -235,6 +238,7 @@ def test_a_second_ctrl_c_does_not_wait_for_the_cifs(tmp_path):
         text=True,
         env=environment(),
     )
+    assert process.stdin and process.stderr
     process.stdin.write(chunks + "\n")
     process.stdin.flush()
     for wanted in ("50/600", "200/600"):
@@ -245,7 +249,7 @@ def test_a_second_ctrl_c_does_not_wait_for_the_cifs(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["closed", "as_a_shells_job"])
-def test_a_closed_terminal_saves_and_stops(tmp_path, how):
+def test_a_closed_terminal_saves_and_stops(tmp_path: Path, how: str) -> None:
     terminal = Terminal(tmp_path)
     terminal.until("READY> ")
     settings = " ".join(f"'{word}'" for word in words(tmp_path))
@@ -255,23 +259,17 @@ def test_a_closed_terminal_saves_and_stops(tmp_path, how):
     os.close(terminal.fd)
     until(lambda: not started_by(tmp_path), 10)
     (state,) = (StateHead.read(path) for path in tmp_path.rglob("*.state"))
-    assert state.step > 50
+    assert state and state.step > 50
 
 
-def test_a_stop_told_twice_is_one_stop(tmp_path):
+def test_a_stop_told_twice_is_one_stop(tmp_path: Path) -> None:
     """A terminal tells all processes, and the front tells them again."""
     given, _ = small_run(tmp_path, n=2, chunk=2, steps=LONG)
-    sampler = subprocess.Popen(
-        command("px-sample", *given),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-    )
+    sampler = start(command("px-sample", *given))
     wait_for_step(sampler)
     for _ in range(20):
         sampler.send_signal(signal.SIGINT)
         time.sleep(0.01)
-    said = sampler.stderr.read()
+    said = rest_of(sampler)
     assert sampler.wait() == 130 and "Traceback" not in said
     assert saved_as_said(tmp_path, said)
