@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from argh import arg
 
 from pxtools.commands import cli
-from pxtools.console import say
+from pxtools.console import say, warn
 from pxtools.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @arg("--json", help="all rows as one JSON list on stdout")
 @arg("-t", "--top", type=int, help="how many of the best designs to list")
 @arg("-i", "--input-json-path", help="the task file: for clashes with what its crops cut away, too")
+@arg("--predictions", help="a folder with the output of Boltz, Protenix, AF3, ColabFold or Chai")
 @arg("--checks", help="limits of your own, written as in presets/checks.yaml")
 @arg("--workers", type=int, help="processes that score, default: one a core")
 @arg("-q", "--quiet", help="no progress lines; warnings are still shown")
@@ -30,6 +31,7 @@ def px_score(
     shard: str | None = None,
     samples: str | None = None,
     input_json_path: str | None = None,
+    predictions: str | None = None,
     checks: str | None = None,
     json: bool = False,
     top: int = 5,
@@ -45,8 +47,14 @@ def px_score(
     from pxtools.runs.folder import told_apart
     from pxtools.runs.shards import parse_part
     from pxtools.runs.tables import as_csv
-    from pxtools.scoring.checks import read_checks, standard_checks
+    from pxtools.scoring.checks import (
+        read_checks,
+        read_filters,
+        standard_checks,
+        standard_filters,
+    )
     from pxtools.scoring.columns import Scores
+    from pxtools.scoring.predictions import named
     from pxtools.scoring.processes import cores
     from pxtools.scoring.ranking import ranked
     from pxtools.scoring.summary import How, Scoring, best_sequences, in_words, score_file, summary
@@ -60,11 +68,15 @@ def px_score(
     part = parse_part(shard, samples)
     given = map(Path, paths) if paths else cli.paths_from_stdin(otherwise)
     how = How(
-        read_checks(Path(checks)) if checks else standard_checks(),
-        tuple(read_tasks(input_json_path)) if input_json_path else (),
-        workers or cores(),
-        part,
+        checks=read_checks(Path(checks)) if checks else standard_checks(),
+        filters=read_filters(Path(checks)) if checks else standard_filters(),
+        tasks=tuple(read_tasks(input_json_path)) if input_json_path else (),
+        predictions=named(Path(predictions)) if predictions else (),
+        processes=workers or cores(),
+        part=part,
     )
+    if predictions and not how.predictions:
+        warn(f"{predictions}: no prediction there is named after a design (NAME_sample_3_seq_0)")
     runs: dict[RunDir, Scoring] = {}
     files: list[Path] = []
     for path in given:  # scored as they come

@@ -59,6 +59,7 @@ class Check:
     low: float | None = None  # passes
     high: float | None = None  # passes
     above: float | None = None  # does not
+    below: float | None = None  # does not
 
     def passes(self, row: Any) -> bool:
         """Whether a row keeps them; one with an empty cell does."""
@@ -73,6 +74,7 @@ class Check:
             (self.low is None or value >= self.low)
             and (self.high is None or value <= self.high)
             and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
         )
 
 

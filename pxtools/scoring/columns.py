@@ -129,6 +129,42 @@ class Scores:
         empty="unless px-score is given the task (-i)",
         later=True,
     )
+    predictor: str | None = column(
+        "whose prediction of the design has the highest ipTM: the columns below are of it, "
+        "predictions.csv has all",
+        empty="without predictions",
+    )
+    iptm: float | None = column("predicted TM-score of the interface", empty="without predictions")
+    ptm: float | None = column("predicted TM-score of the complex", empty="without predictions")
+    plddt: float | None = column(
+        "of the binder's CA atoms, mean, 0 to 1", empty="without predictions"
+    )
+    ipae: float | None = column(
+        "mean predicted aligned error between target and binder, both ways",
+        "Å",
+        empty="without predictions, or without their matrices",
+    )
+    bound_rmsd: float | None = column(
+        "CA RMSD of the predicted binder to the design's, superposed",
+        "Å",
+        empty="without predictions",
+    )
+    pose_rmsd: float | None = column(
+        "the same, the targets superposed and not the binders", "Å", empty="without predictions"
+    )
+    alone_rmsd: float | None = column(
+        "CA RMSD of the binder predicted alone to the design's, superposed",
+        "Å",
+        empty="where it was not predicted alone",
+    )
+    filters: str | None = column(
+        "the published filters below that a prediction of the design passes",
+        empty="without predictions",
+    )
+    bucket: int | None = column(
+        "of the published ranking, 1 (best) to 9, by the filters passed (see below)",
+        empty="without predictions",
+    )
     run: str = column(
         "which run the row is of: rows of another run in the same folder are not taken"
     )

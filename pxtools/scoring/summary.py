@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +19,20 @@ from pxtools.runs.record import RunJson
 from pxtools.runs.sequences import Sequence, best_of_each
 from pxtools.runs.shards import WHOLE, Part, refuse_range_beyond
 from pxtools.runs.tables import Table, Value
-from pxtools.scoring.checks import Checks, judged, standard_checks
+from pxtools.scoring.checks import (
+    Checks,
+    Filters,
+    bucket,
+    judged,
+    passed,
+    standard_checks,
+    standard_filters,
+)
 from pxtools.scoring.columns import Scores
 from pxtools.scoring.metrics import lacking, score
+from pxtools.scoring.predictions import Named, add_predictions
+from pxtools.scoring.predictions import best_of_each as best_prediction_of_each
+from pxtools.scoring.predictions import table as predictions_table
 from pxtools.scoring.processes import Batch, Scored, score_samples
 from pxtools.scoring.ranking import best_first, ranked
 from pxtools.scoring.surroundings import Surroundings, surroundings_of
@@ -31,6 +43,11 @@ from pxtools.task.types import Task
 LISTED = (
     *("rank", "design", "failed", "cluster", "helix", "strand"),
     *("contacts", "hotspots_contacted", "target_rmsd", "mpnn_score"),
+)
+
+
+PREDICTED = (
+    *("predictor", "iptm", "ptm", "plddt", "ipae", "bound_rmsd", "pose_rmsd", "alone_rmsd"),
 )
 
 
@@ -49,7 +66,9 @@ class How:
     """What designs are judged by, the tasks they were made for, who scores what."""
 
     checks: Checks = field(default_factory=standard_checks)
+    filters: Filters = field(default_factory=standard_filters)
     tasks: tuple[Task, ...] = ()
+    predictions: tuple[Named, ...] = ()
     processes: int = 1
     part: Part = WHOLE
 
@@ -145,14 +164,30 @@ class Scoring:
             ranks = ranked(self.rows.values(), self._places() if is_new else {})
             self.rows = {row.design: row for row in ranks}
             self.changed = True
-        best = best_of_each(self.run.path, self.digest)
-        for name, row in self.rows.items():
-            mpnn_score = best[name].score if name in best else None
-            self.changed |= row.mpnn_score != mpnn_score
-            self.rows[name] = replace(row, mpnn_score=mpnn_score)
-        if self.changed:
+        said = self._with_sequences_and_predictions()
+        if self.changed or said != self.rows:
+            self.rows = said
             self.table.write(sorted(self.rows.values(), key=_order))
         return sorted(self.rows.values(), key=best_first)
+
+    def _with_sequences_and_predictions(self) -> dict[str, Scores]:
+        best = best_of_each(self.run.path, self.digest)
+        if self.how.predictions:
+            predictions = add_predictions(self.run, self.digest, self.how.predictions)
+        else:
+            stored = predictions_table(self.run).read(lambda row: row.run == self.digest)
+            predictions = list(stored.values())
+        passes = passed(predictions, self.how.filters)
+        foremost = best_prediction_of_each(predictions)
+        rows = {}
+        for name, row in self.rows.items():
+            told: dict[str, Any] = {n: getattr(foremost.get(name), n, None) for n in PREDICTED}
+            names = [n for n in self.how.filters if n in passes.get(name, ())]
+            told["filters"] = " ".join(names) or None
+            told["bucket"] = bucket(passes[name]) if name in passes else None
+            told["mpnn_score"] = best[name].score if name in best else None
+            rows[name] = replace(row, **told)
+        return rows
 
     def _places(self) -> dict[str, np.ndarray]:
         """The binders' CA atoms of all designs that have a row."""

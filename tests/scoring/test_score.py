@@ -29,7 +29,9 @@ from pxtools.scoring import checks
 from pxtools.scoring.checks import judged, standard_checks
 from pxtools.scoring.columns import Scores
 from pxtools.scoring.metrics import MEASURED, score
+from pxtools.scoring.predictions import Prediction
 from pxtools.scoring.ranking import CLUSTER_RMSD, best_first, ranked
+from pxtools.scoring.summary import PREDICTED
 from pxtools.structure import backbone
 from pxtools.structure.complex import Complex, _residues, read_complex
 from pxtools.structure.parsing import read_structure
@@ -408,8 +410,11 @@ def test_docs_name_the_columns_as_they_are() -> None:
     docs = (Path(__file__).parents[2] / "docs" / "scores.md").read_text()
     assert as_markdown(Scores) in docs
     assert checks.as_markdown(standard_checks()) in docs
+    assert as_markdown(Prediction) in docs
+    assert checks.filters_as_markdown(checks.standard_filters()) in docs
 
 
 def test_every_column_that_is_measured_is_a_property() -> None:
     set_elsewhere = {"design", "rank", "cluster", "failed", "mpnn_score", "run"}
+    set_elsewhere |= {*PREDICTED, "filters", "bucket"}
     assert set(MEASURED) == {c.name for c in columns_of(Scores)} - set_elsewhere

@@ -180,6 +180,7 @@ const says = (check) => {
   const what = check.of.join(" + ") + (check.over ? ` / ${check.over}` : "");
   if (check.low !== null && check.high !== null) return `${what} ${check.low} to ${check.high}`;
   if (check.above !== null) return `${what} > ${check.above}`;
+  if (check.below !== null) return `${what} < ${check.below}`;
   return `${what} ${check.low !== null ? "≥" : "≤"} ${check.low ?? check.high}`;
 };
 
@@ -202,7 +203,7 @@ function drawChecks(host) {
   host.replaceChildren(element("div", { class: "tools" }, element("span", {}, `${sound} of ${shownRows.length} pass every check`),
     element("span", { class: "gap" }), element("span", { class: "soft" }, "“left”: after this check and those before it")), grid);
   for (const { check, expression, draw } of cards) histogram(draw, { name: expression, all: rows.map((row) => valueOf(row, expression)),
-    some: shownRows.map((row) => valueOf(row, expression)), low: check.low ?? check.above, high: check.high, xLabel: undefined });
+    some: shownRows.map((row) => valueOf(row, expression)), low: check.low ?? check.above, high: check.high ?? check.below, xLabel: undefined });
 }
 
 function drawEpitope(host) {
