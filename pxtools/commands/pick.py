@@ -13,9 +13,9 @@ from pxtools.errors import InputError
 
 @arg("folders", nargs="*", help="results folders, as many as you like")
 @arg("-n", "--number", type=int, help="how many to choose, default: all that fulfil --where")
-@arg("-w", "--where", help="only designs such as: strand > 0.1 and failed == ''")
-@arg("-b", "--by", help="highest first: a column or such as -rg or contacts / binder_length")
-@arg("-d", "--diverse", type=float, help="weight of being unlike those chosen before, 0 to 1")
+@arg("--where", help="only designs such as: strand > 0.1 and failed == ''")
+@arg("--by", help="highest first: a column or such as -rg or contacts / binder_length")
+@arg("--diverse", type=float, help="weight of being unlike those chosen before, 0 to 1")
 @arg("--unlike", choices=["fold", "interface"], help="alike are: folds (TM-score) or interfaces")
 @arg("-o", "--output", help="copy the chosen CIFs to this folder, with a table and a PyMOL script")
 @arg("--columns", help="list the columns and what they mean")

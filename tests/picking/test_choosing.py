@@ -71,8 +71,10 @@ def test_the_best_of_several_folders_are_printed(results: Path) -> None:
     assert len(rows) > 2 and picked[0] == contacts[0]
     assert run("px-pick", *words, "-n", "2", "--by", "contacts").stdout == done.stdout
     for unlike in ("fold", "interface"):
-        diverse = [run("px-pick", *words, "-n", "2", "-d", "0.9", "--unlike", unlike).stdout]
-        diverse.append(run("px-pick", *words, "-n", "2", "-d", "0.9", "--unlike", unlike).stdout)
+        diverse = [run("px-pick", *words, "-n", "2", "--diverse", "0.9", "--unlike", unlike).stdout]
+        diverse.append(
+            run("px-pick", *words, "-n", "2", "--diverse", "0.9", "--unlike", unlike).stdout
+        )
         assert diverse[0] == diverse[1] and len(diverse[0].splitlines()) == 2
 
 
@@ -111,7 +113,7 @@ def test_picks_of_one_name_get_names_of_their_own(results: Path) -> None:
     "words, said",
     [
         (("-n", "0"), "1 or more"),
-        (("-d", "2"), "0 (only quality) to 1"),
+        (("--diverse", "2"), "0 (only quality) to 1"),
         (("--by", "failed"), "a number such as contacts"),
         (("--where", "contacts"), "a comparison such as"),
     ],
