@@ -169,7 +169,8 @@ class Writer:
 
     def _say_saving(self) -> None:
         if not self.quiet and self.said != self.new:
-            say(saving(self.new, self.total, self.skipped))
+            there = self.run.cif_samples().intersection(range(self.total))
+            say(saving(self.new, self.total, len(there) - self.new))
             self.said = self.new
 
     def finish(self) -> Written:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from Bio.PDB.MMCIFParser import MMCIFParser
 from conftest import DATA, STRUCTURES, fixture_task
-from processes import TINY, environment, run, small_run, write_task
+from processes import TINY, command, environment, run, small_run, write_task
 
 from pxtools.runs.chunk import read_chunk
 from pxtools.structure.geometry import superposition
@@ -100,6 +101,34 @@ def test_saving_lines_come_every_50_files(tmp_path: Path) -> None:
         "  Saving CIF files: 100/120 (skipped 0 existing)",
         "  Saving CIF files: 120/120 (skipped 0 existing)",
     ]
+
+
+def test_existing_files_count_from_the_first_line_on_without_their_chunks(tmp_path: Path) -> None:
+    words, folder = small_run(tmp_path, n=10, chunk=10, steps=1)
+    run("px-write-cif", stdin=run("px-sample", *words).stdout)
+    for chunk in folder.glob("chunks/*.msgpack"):
+        chunk.unlink()
+    more = run("px-sample", *words, "--N_sample", 70, "--sample_diffusion_chunk_size", 60)
+    written = run("px-write-cif", stdin=more.stdout).stderr.splitlines()
+    assert [line for line in written if "Saving" in line] == [
+        "  Saving CIF files: 50/70 (skipped 10 existing)",
+        "  Saving CIF files: 60/70 (skipped 10 existing)",
+    ]
+
+
+def test_a_run_begun_and_not_saved_is_told_to_resume(tmp_path: Path) -> None:
+    words, folder = small_run(tmp_path, n=2, chunk=2, steps=120)
+    sampler = subprocess.Popen(
+        command("px-sample", *words), stderr=subprocess.PIPE, text=True, env=environment()
+    )
+    assert sampler.stderr
+    while "step [51/" not in sampler.stderr.readline():
+        assert sampler.poll() is None
+    sampler.terminate()
+    sampler.communicate()
+    assert list(folder.glob("chunks/*.state")) and not list(folder.glob("chunks/*.msgpack"))
+    resumed = run("px-sample", *words)
+    assert "⚠ Resuming sample=bpti: 0 samples already exist, continuing" in resumed.stderr
 
 
 @pytest.fixture(scope="module")
@@ -291,10 +320,6 @@ def test_status_of_all_kinds_of_folders(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
-    import subprocess
-
-    from processes import command
-
     words, _ = small_run(tmp_path, n=4, chunk=1, steps=2)
     sampler = subprocess.Popen(
         command("px-sample", *words),
@@ -312,8 +337,6 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_just_reads_settings_before_and_after_the_recipe(tmp_path: Path) -> None:
-    import subprocess
-
     root = DATA.parent.parent
     task = write_task(tmp_path)
     for i, words in enumerate(

@@ -222,6 +222,7 @@ def test_the_prompt_returns_when_the_cifs_are_written(tmp_path: Path) -> None:
     shown = terminal.until("code=1", 60) + terminal.seen
     assert len(list(folder.glob("predictions/*.cif"))) == 300
     assert not started_by(tmp_path)
+    assert "\x1b[Kpx-sample: stopped" in shown, "the ^C is wiped off the line"
     assert "Saving CIF files: 300/600" in shown and "Traceback" not in shown
     terminal.until("30")
     terminal.close()
