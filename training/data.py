@@ -99,11 +99,11 @@ def cut_pair(chains: Chains, rng: np.random.Generator, n_binder: int, n_target: 
     own = in_first if rng.random() < 0.5 else ~in_first
     if own.sum() < n_binder:
         return None
-    start = int(np.argmax(own)) + int(rng.integers(own.sum() - n_binder + 1))
+    start = int(np.argmax(own)) + int(rng.integers(int(own.sum()) - n_binder + 1))
     binder = slice(start, start + n_binder)
     unbroken = numbers[binder][-1] - numbers[binder][0] == n_binder - 1
     steps = np.linalg.norm(np.diff(xyz[binder, 1], axis=0), axis=-1)
-    if not unbroken or steps.max() > 4.2:
+    if not unbroken or np.max(steps) > 4.2:
         return None
     segment = xyz[binder].astype(float)
     fold = secondary_structure(segment, np.arange(n_binder) > 0, np.ones(n_binder, bool))

@@ -26,7 +26,7 @@ def test_lazily_chosen_are_those_of_comparing_all(k: int, seed: int, weight: flo
         nearest = alike[chosen].max(0, initial=0)
         worth = (1 - weight) * (1 - np.arange(k) / k) - weight * nearest
         worth[chosen] = -np.inf
-        chosen.append(int(worth.argmax()))
+        chosen.append(int(np.argmax(worth)))
     found = choose_diverse(k, n, weight, lambda i, others: alike[i][list(others)])
     assert found == chosen
 
