@@ -190,7 +190,7 @@ def test_three_processes_without_shared_locks(
     words_of(tmp_path)  # writes the task
     started = [start(tmp_path, env=environment_on(tmp_path, host)) for host in hosts]
     said = [process.communicate(timeout=120)[1] for process in started]
-    assert {process.returncode for process in started} == {0}, said
+    assert {process.returncode for process in started} <= {0, 75}, said
     if environment_on is no_locks:
         assert all(text.count("no file locks there") == 1 for text in said)
     assert N / CHUNK <= sum(map(chunks_made, said)) <= 2 * N / CHUNK
