@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @arg("--json", help="all rows as one JSON list on stdout")
 @arg("-t", "--top", type=int, help="how many of the best designs to list")
 @arg("-i", "--input-json-path", help="the task file: for clashes with what its crops cut away, too")
+@arg("--binder", help="of files in no run: the binder's chain; default: a guess, which is said")
 @arg("--predictions", help="a folder with the output of Boltz, Protenix, AF3, ColabFold or Chai")
 @arg("--checks", help="limits of your own, written as in presets/checks.yaml")
 @arg("--workers", type=int, help="processes that score, default: one a core")
@@ -31,6 +32,7 @@ def px_score(
     shard: str | None = None,
     samples: str | None = None,
     input_json_path: str | None = None,
+    binder: str | None = None,
     predictions: str | None = None,
     checks: str | None = None,
     json: bool = False,
@@ -41,8 +43,9 @@ def px_score(
     """Score designs: geometry, fold, interface, target. docs/scores.md explains the columns.
 
     A run's rows go to summary.csv beside predictions/, designs that have one are skipped; a
-    summary of the run goes to stdout. Structures that belong to no run (the last chain is the
-    binder) are printed as CSV. Shards keep a table each; without --shard px-score gathers them.
+    summary of the run goes to stdout. Structures that belong to no run are printed as CSV; their
+    binder is the only chain without side chains, else the last one, if --binder names no other.
+    Shards keep a table each; without --shard px-score gathers them.
     """
     from pxtools.runs.folder import told_apart
     from pxtools.runs.shards import parse_part
@@ -57,7 +60,7 @@ def px_score(
     from pxtools.scoring.predictions import named
     from pxtools.scoring.processes import cores
     from pxtools.scoring.ranking import ranked
-    from pxtools.scoring.summary import How, Scoring, best_sequences, in_words, score_file, summary
+    from pxtools.scoring.summary import How, Scoring, best_sequences, in_words, score_files, summary
     from pxtools.task.reading import read_tasks
 
     if top < 0:
@@ -93,7 +96,7 @@ def px_score(
         if rows and not quiet:
             say(f"✓ Scored {run.name}: {summary(run, part).path}")
     ours = [path for number, path in enumerate(files) if part.owns(number)]
-    rows = ranked((row for path in ours for row in score_file(path, how.checks)), {})
+    rows = ranked(score_files(ours, how.checks, binder), {})
     if json:
         print(_as_json([*everything, *((None, row) for row in rows)]))
     elif rows:

@@ -1,7 +1,7 @@
 """summary.csv of a run: a row a design, appended as it is scored; ranks and clusters at the end."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pxtools.console import LINE_EVERY_FILES, in_columns, say
+from pxtools.console import LINE_EVERY_FILES, in_columns, say, warn
 from pxtools.errors import DamagedError, InputError
 from pxtools.runs.chunk import read_chunk
 from pxtools.runs.designs import chunk_texts, samples_of
@@ -36,7 +36,7 @@ from pxtools.scoring.predictions import table as predictions_table
 from pxtools.scoring.processes import Batch, Scored, score_samples
 from pxtools.scoring.ranking import best_first, ranked
 from pxtools.scoring.surroundings import Surroundings, surroundings_of
-from pxtools.structure.complex import read_complex
+from pxtools.structure.complex import as_complex, binder_last, read_chains, read_facts
 from pxtools.structure.parsing import structure_text
 from pxtools.task.types import Task
 
@@ -210,17 +210,31 @@ def _order(row: Scores) -> tuple[int, str]:
     return len(row.design), row.design
 
 
-def score_file(path: Path, checks: Checks) -> Iterator[Scores]:
-    """Rows of a structure or chunk file that lies in no run."""
+def score_files(paths: Iterable[Path], checks: Checks, binder: str | None) -> Iterator[Scores]:
+    """Rows of structure and chunk files that lie in no run.
+
+    `binder` names the binder's chain; where it is not given, what was taken is said.
+    """
+    taken: Counter[tuple[str, str]] = Counter()
+    for path in paths:
+        for name, text in _texts(path):
+            chains, why = binder_last(name, read_chains(name, text), binder)
+            if why and path.suffix != ".msgpack":
+                taken[chains[-1][0].key[0], why] += 1
+            yield judged(score(as_complex(name, chains, read_facts(text)), name), checks)
+    for (chain, why), n in taken.items():
+        files = _counted(n, "file")
+        warn(f"the binder is taken to be chain {chain}, {why}, in {files}; else give --binder")
+
+
+def _texts(path: Path) -> list[tuple[str, bytes]]:
     try:
         if path.suffix == ".msgpack":
-            texts = [(f"{path.stem}_{i}", text) for i, text in chunk_texts(read_chunk(path))]
-        else:
-            texts = [(str(path), structure_text(path))]
+            texts = chunk_texts(read_chunk(path))
+            return [(f"{path.stem}_{sample}", text) for sample, text in texts]
+        return [(str(path), structure_text(path))]
     except DamagedError as error:
         raise InputError(f"{path}: {error}") from None
-    for name, text in texts:
-        yield judged(score(read_complex(name, text), name), checks)
 
 
 def best_sequences(run: RunDir) -> dict[str, Sequence]:

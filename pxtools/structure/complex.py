@@ -86,6 +86,26 @@ def read_chains(name: str, text: bytes) -> list[list[Residue]]:
     return chains
 
 
+def binder_last(
+    name: str, chains: list[list[Residue]], binder: str | None
+) -> tuple[list[list[Residue]], str]:
+    """The chains with the binder's last, and why it is that one; "" where it was given.
+
+    Without `binder` it is the only chain that has no side chain at all, as RFdiffusion writes
+    designs (the binder first), else the last one. Raises InputError.
+    """
+    letters = [chain[0].key[0] for chain in chains]
+    bare = [i for i, chain in enumerate(chains) if all(r.cb is None for r in chain)]
+    place, why = len(chains) - 1, "the last one"
+    if binder is not None:
+        if binder not in letters:
+            raise InputError.of(name, "--binder", f"a protein chain ({', '.join(letters)})", binder)
+        place, why = letters.index(binder), ""
+    elif len(bare) == 1:
+        place, why = bare[0], "the only one without side chains"
+    return [*chains[:place], *chains[place + 1 :], chains[place]], why
+
+
 def as_complex(name: str, chains: list[list[Residue]], facts: "Facts") -> Complex:
     """The chains as arrays. Raises InputError for places that are not finite."""
     residues = [residue for chain in chains for residue in chain]

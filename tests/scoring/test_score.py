@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gemmi
 import numpy as np
 import pytest
 from conftest import DATA, STRUCTURES
@@ -418,3 +419,37 @@ def test_every_column_that_is_measured_is_a_property() -> None:
     set_elsewhere = {"design", "rank", "cluster", "failed", "mpnn_score", "run"}
     set_elsewhere |= {*PREDICTED, "filters", "bucket"}
     assert set(MEASURED) == {c.name for c in columns_of(Scores)} - set_elsewhere
+
+
+def rfdiffusions(tmp_path: Path) -> Path:
+    """1HVR as RFdiffusion writes designs: the binder (A) first, a backbone of glycines."""
+    structure = gemmi.read_pdb(str(STRUCTURES / "1HVR.pdb.gz"))
+    structure.remove_ligands_and_waters()
+    for residue in structure[0]["A"]:
+        residue.name = "GLY"
+        for i in reversed(range(len(residue))):
+            if residue[i].name not in ("N", "CA", "C", "O"):
+                del residue[i]
+    for i in reversed(range(80, 99)):
+        del structure[0]["A"][i]
+    structure.write_pdb(str(tmp_path / "design_0.pdb"))
+    return tmp_path / "design_0.pdb"
+
+
+def test_the_binder_is_found_or_named(tmp_path: Path) -> None:
+    path = rfdiffusions(tmp_path)
+
+    def length(*words: object) -> tuple[str, str]:
+        done = run("px-score", path, *words)
+        (row,) = csv.DictReader(done.stdout.splitlines())
+        return row["binder_length"], done.stderr
+
+    found, said = length()
+    assert found == "80"
+    assert "taken to be chain A, the only one without side chains, in 1 file; else give" in said
+    assert length("--binder", "A") == ("80", "")
+    assert length("--binder", "B") == ("99", "")
+    wrong = run("px-score", path, "--binder", "C")
+    assert wrong.returncode == 2 and "a protein chain (A, B), found C" in wrong.stderr
+    natural = run("px-score", STRUCTURES / "1HVR.pdb.gz")
+    assert "taken to be chain B, the last one" in natural.stderr
