@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pxtools.console import warn
 from pxtools.structure.atoms import chain_name
 from pxtools.structure.complex import Complex, Key
 from pxtools.structure.geometry import superposition
@@ -48,7 +49,10 @@ def surroundings_of(task: Task) -> Surroundings:
             for atom in atoms:
                 if atom.name == "CA" and pick.keeps(number.number):
                     kept[chain_name(i), number] = np.array(atom.pos.tolist())
-        avoided |= {(chain_name(i), number) for number in getattr(pick, "avoid", ())}
+        avoided |= {(chain_name(i), number) for number in pick.avoid}
+    if lost := [f"{chain}:{number}" for chain, number in avoided - kept.keys()]:
+        names = ", ".join(sorted(lost))
+        warn(f"{task.source}: avoid: {names} are not in the crop, or not resolved")
     return Surroundings(
         kept,
         np.array([atom.pos.tolist() for atom in cut]).reshape(-1, 3),

@@ -190,9 +190,10 @@ def _with_hotspots(
             raise field.wrong(f"hotspots by chain, such as {{{names[0]}: [40, 99]}}", given)
         given = {names[0]: given}
     mapping(field, given, f"{{{names[0]}: [40, 99]}}", names)
+    spots = {c: fields.hotspots(field / c, c, given.get(c), names) for c in names}
     return tuple(
-        _pick(c, pick.crop, fields.hotspots(field / c, c, given.get(c), names))
-        for c, pick in zip(names, chains, strict=True)
+        replace(_pick(pick.chain, pick.crop, spots[pick.chain]), avoid=pick.avoid)
+        for pick in chains
     )
 
 
@@ -214,12 +215,14 @@ def _yaml_chain(field: Field, chain: str, picks: dict[str, Any]) -> ChainPick:
     pick, field = picks[chain], field / chain
     if fields.is_whole(pick):
         return ChainPick(chain, None, ())
-    mapping(field, pick, A_CHAIN, ["crop", "hotspots", "msa"])
-    return _pick(
+    mapping(field, pick, A_CHAIN, ["crop", "hotspots", "avoid", "msa"])
+    picked = _pick(
         chain,
         fields.crop(field / "crop", chain, pick.get("crop")),
         fields.hotspots(field / "hotspots", chain, pick.get("hotspots"), picks),
     )
+    avoid = fields.hotspots(field / "avoid", chain, pick.get("avoid"), picks)
+    return replace(picked, avoid=tuple(avoid))
 
 
 def _sweep(at: Field, base: Path, name: str, task: dict[str, Any]) -> list[Task]:

@@ -15,6 +15,7 @@ class ChainPick:
     crop: tuple[tuple[int, int], ...] | None
     hotspots: tuple[ResidueNumber, ...]
     hotspot_names: tuple[tuple[ResidueNumber, str], ...] = ()  # where the task says LYS15
+    avoid: tuple[ResidueNumber, ...] = ()  # for px-score alone: they change no design
 
     def keeps(self, number: int) -> bool:
         return self.crop is None or any(low <= number <= high for low, high in self.crop)

@@ -15,6 +15,7 @@ from Bio.PDB.SASA import ShrakeRupley
 from Bio.PDB.Structure import Structure
 from conftest import DATA, STRUCTURES
 
+from pxtools.errors import InputError
 from pxtools.scoring.metrics import Measures, filled_in, lacking, score
 from pxtools.scoring.surroundings import Surroundings, surroundings_of
 from pxtools.structure.backbone import dihedrals
@@ -189,6 +190,20 @@ def test_contacts_to_avoid(around: Surroundings) -> None:
     avoid = frozenset(c.keys[i] for i in some)
     assert score(c, around=replace(around, avoided=avoid)).avoid_contacts == near[some].sum() > 0
     assert score(c, around=around).avoid_contacts == 0
+
+
+def test_a_task_marks_residues_to_avoid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task = tmp_path / "hiv.yaml"
+    target = (
+        f"{{file: {STRUCTURES / '1HVR.pdb.gz'}, chains: {{A: {{avoid: [5, '8-9', A25, 400]}}}}}}"
+    )
+    task.write_text(f"binder_length: 99\ntarget: {target}\n")
+    numbers = {key[1].number for key in surroundings_of(read_tasks(str(task))[0]).avoided}
+    assert numbers == {5, 8, 9, 25, 400}
+    assert "avoid: A0:400 are not in the crop" in capsys.readouterr().err
+    task.write_text(task.read_text().replace("avoid: [5,", "avoid: [x,"))
+    with pytest.raises(InputError, match="avoid"):
+        read_tasks(str(task))
 
 
 def test_columns_of_the_task_are_filled_in_once_it_is_given(around: Surroundings) -> None:

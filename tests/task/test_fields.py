@@ -160,7 +160,10 @@ OFF_BY_A_LETTER = {
     ),
     "cropped": ("A: {cropped: 1-50}", "unknown field cropped; did you mean crop?"),
     "Crop": ("A: {Crop: 1-50}", "unknown field Crop; did you mean crop?"),
-    "residues": ("A: {residues: 1-50}", "unknown field residues (known: crop, hotspots, msa)"),
+    "residues": (
+        "A: {residues: 1-50}",
+        "unknown field residues (known: crop, hotspots, avoid, msa)",
+    ),
 }
 
 
