@@ -57,6 +57,13 @@ def test_attention_in_parts_of_any_size(
     close(ops.attention(q, k, v, bias), theirs)
 
 
+def test_attention_to_one_key_alone() -> None:
+    """Logits in the hundreds: their exp overflows unless the largest is taken off."""
+    q, bias = 400 * normal(1, 1, 2, 6, 16), np.zeros((1, 2, 6, 6), np.float32)
+    theirs = ops.attention(*(mx.array(x) for x in (q, q, q, bias)))
+    close(ops.attention(q, q, q, bias), theirs)
+
+
 def test_one_blas_thread_a_sample() -> None:
     assert {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"} <= {1}
 
