@@ -123,7 +123,8 @@ class Job:
             **resources.directives(),
         }
         words = [shlex.quote(f"--{name}={value}") for name, value in named.items()]
-        words += ["--requeue", "--open-mode=append", *map(shlex.quote, shlex.split(self.sbatch))]
+        words += ["--requeue", "--open-mode=append"]
+        words += [shlex.join(shlex.split(self.sbatch))] if self.sbatch else []
         return "\n".join(f"#SBATCH {word}" for word in words)
 
 

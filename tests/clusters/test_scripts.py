@@ -1,0 +1,75 @@
+"""The scripts of px-submit, with stand-ins for px-sample and Slurm's own commands."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from pxtools.clusters.scripts import Job, Resources
+
+PX_SAMPLE = """#!/bin/sh
+echo "$@" > called
+trap 'echo saved >> called; exit 143' TERM
+touch started
+i=0
+while [ -e wait ] && [ $i -lt 300 ]; do sleep 0.1; i=$((i + 1)); done
+exit ${PX_SAMPLE_EXITS:-0}
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name, text in (("px-sample", PX_SAMPLE), ("scontrol", '#!/bin/sh\necho "$@" > requeued\n')):
+        (tools / name).write_text(text)
+        (tools / name).chmod(0o755)
+    options = {"input_json_path": "a task.yaml", "dump_dir": tmp_path, "N_sample": 8}
+    resources = Resources(partition="gpu", cpus_per_task=4)
+    job = Job("bpti", tmp_path / "100%", 4, options, resources, Resources(), sbatch="-x 'n 3'")
+    text = job.sample_script()
+    assert "#SBATCH -x 'n 3'\n" in text
+    assert "#SBATCH --partition=gpu\n#SBATCH --cpus-per-task=4\n" in text
+    assert "/100%%/shard_%a.log" in text
+    lines = ["sleep() { [ $1 = 60 ] || command sleep $1; }"]  # it waits for Slurm to end it
+    lines += [line for line in text.splitlines() if not line.startswith("export PATH=")]
+    (tmp_path / "sample.sh").write_text("\n".join(lines))
+    return tmp_path / "sample.sh"
+
+
+def start(script: Path, exits: int = 0) -> subprocess.Popen[bytes]:
+    variables = {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_JOB_ID": "17"}
+    env = {**os.environ, **variables, "PX_SAMPLE_EXITS": str(exits)}
+    env["PATH"] = f"{script.parent / 'bin'}:{env['PATH']}"
+    return subprocess.Popen(["bash", script], cwd=script.parent, env=env)
+
+
+@pytest.mark.parametrize(("exits", "goes_back"), [(0, False), (2, False), (75, True)])
+def test_what_goes_back_into_the_queue(script: Path, exits: int, goes_back: bool) -> None:
+    assert start(script, exits).wait(timeout=30) == exits
+    called = (script.parent / "called").read_text()
+    assert called.startswith("--input_json_path a task.yaml --dump_dir ")
+    assert called.endswith(" --N_sample 8 --shard 3/4\n")
+    requeued = script.parent / "requeued"
+    assert requeued.exists() == goes_back
+    assert not goes_back or requeued.read_text() == "requeue 17_3\n"
+
+
+@pytest.mark.parametrize(("signum", "goes_back"), [(signal.SIGUSR1, True), (signal.SIGTERM, False)])
+def test_signals_end_px_sample_in_order(
+    script: Path, signum: signal.Signals, goes_back: bool
+) -> None:
+    (script.parent / "wait").touch()
+    process = start(script)
+    end = time.monotonic() + 30
+    while not (script.parent / "started").exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    time.sleep(0.2)  # the traps are set right after px-sample is started
+    process.send_signal(signum)
+    assert process.wait(timeout=30) == 143
+    assert "saved" in (script.parent / "called").read_text()
+    assert (script.parent / "requeued").exists() == goes_back
