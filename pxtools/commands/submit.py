@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,10 @@ def submission(
             raise InputError(f"--{name}: it is for one px-sample; --shards shares out all samples")
     if not 1 <= shards <= MAX_SHARDS:
         raise InputError.of("--shards", "number", f"1 to {MAX_SHARDS:,}", shards)
+    try:
+        shlex.split(sbatch)
+    except ValueError:
+        raise InputError.of("--sbatch", "options", "closed quotes", sbatch) from None
     tasks = task_file(given.get("input_json_path"), given.pop("example", False))
     given["input_json_path"] = tasks
     if tasks == "-":
