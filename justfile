@@ -14,20 +14,22 @@ sample_diffusion_chunk_size := ""
 model := ""
 device := ""
 sequences := ""
+until := ""
+N_max := ""
 
 root := justfile_directory()
 recipe := root / "tools/recipe"
 python := root / ".venv/bin/python"
 parallel := "-n auto --dist loadfile"
 export PATH := root / "bin:" + env("PATH")
-export PX_VARIABLES := "preset=" + preset + "\ninput_json_path=" + input_json_path + "\ndump_dir=" + dump_dir + "\nseeds=" + seeds + "\nN_sample=" + N_sample + "\nN_step=" + N_step + "\nsample_diffusion_chunk_size=" + sample_diffusion_chunk_size + "\nmodel=" + model + "\ndevice=" + device + "\nsequences=" + sequences
+export PX_VARIABLES := "preset=" + preset + "\ninput_json_path=" + input_json_path + "\ndump_dir=" + dump_dir + "\nseeds=" + seeds + "\nN_sample=" + N_sample + "\nN_step=" + N_step + "\nsample_diffusion_chunk_size=" + sample_diffusion_chunk_size + "\nmodel=" + model + "\ndevice=" + device + "\nsequences=" + sequences + "\nuntil=" + until + "\nN_max=" + N_max
 
 # show the recipes
 [private]
 default:
     @just --justfile "{{ justfile() }}" --list --unsorted
 
-# generate designs, write their CIFs, choose their amino acids (sequences=0: none): just pipeline [preset=extended] [input_json_path=design.json] [dump_dir=results/] [seeds=1,2] ...
+# generate designs, write their CIFs, choose their amino acids (sequences=0: none): just pipeline [preset=extended] [input_json_path=design.json] [dump_dir=results/] [seeds=1,2] [until=100 [N_max=5000]] ...
 [group("design")]
 [no-cd]
 [no-exit-message]

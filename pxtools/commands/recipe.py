@@ -4,6 +4,7 @@ Started as: recipe NAME [key=value | --option [value] | folder] ...
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 from pxtools.commands.example import example_task
 from pxtools.commands.front import Front
 from pxtools.commands.pxdesign import FLAGS, OURS, pipeline, run_here, translated
+from pxtools.commands.until import INCOMPLETE, N_MAX, sample_until
 from pxtools.console import say
 from pxtools.interrupt import FRONT, leave
 
@@ -24,7 +26,7 @@ SYNONYMS = {"i": "input_json_path", "o": "dump_dir"}
 PATHS = ("input_json_path", "dump_dir")
 SAMPLING = ("preset", "N_sample", "N_step", "sample_diffusion_chunk_size", "model", "device")
 USED = {  # the variables that mean something to a recipe
-    "pipeline": (*PATHS, *SAMPLING, "seeds", "sequences"),
+    "pipeline": (*PATHS, *SAMPLING, "seeds", "sequences", "until", "N_max"),
     "sample": (*PATHS, *SAMPLING, "seeds"),
     "submit": (*PATHS, *SAMPLING, "seeds", "sequences"),
     "write-cif": (*PATHS, "seeds"),
@@ -36,6 +38,7 @@ USED = {  # the variables that mean something to a recipe
     "clean": ("dump_dir",),
 }
 FLAGS_OF_RECIPES = {*FLAGS, "q", "h", "json", "watch", "yes", "y", "cif"}
+OF_PIPELINE = ("sequences", "until", "N_max")
 DUMP_DIR_FIRST = ("status", "score", "sequence", "report", "clean")
 SHOWN_ALL_THE_SAME = (0, 3, 75)  # px-sample's exit codes after which there are designs to show
 
@@ -47,6 +50,8 @@ class Asked:
     input_json_path: str | None = None
     dump_dir: str | None = None
     sequences: str = "1"  # of each design, in a pipeline
+    until: str = ""  # so many designs pass every check, in a pipeline
+    N_max: str = str(N_MAX)  # samples of each run at most
     options: list[str] = field(default_factory=list)
 
 
@@ -78,7 +83,7 @@ def main() -> None:
         run_here("target", [*task, *out, *asked.options])
     words = [*task, "--dump_dir", folder, *asked.options]
     if recipe == "pipeline":
-        leave(whole_pipeline(words, task, folder, asked.sequences))
+        leave(whole_pipeline(words, task, folder, asked))
     run_here(recipe.replace("-", "_"), translated(words))
 
 
@@ -91,7 +96,7 @@ def read(recipe: str, words: list[str], variables: list[str]) -> Asked:
         if option in given:
             return
         given.add(option)
-        if option in PATHS or (recipe, option) == ("pipeline", "sequences"):
+        if option in PATHS or (recipe == "pipeline" and option in OF_PIPELINE):
             setattr(asked, option, value)
         else:
             asked.options.append(f"--{option}={value}")
@@ -120,6 +125,10 @@ def read(recipe: str, words: list[str], variables: list[str]) -> Asked:
         name, _, value = line.partition("=")
         if value and name in USED[recipe]:
             take(name, value)
+    for name in ("until", "N_max"):
+        number = getattr(asked, name)
+        if number and not re.fullmatch(r"[1-9]\d{0,6}", number):
+            raise WrongWord(f"expected a number of designs such as {name}=100, found {number}")
     return asked
 
 
@@ -131,11 +140,16 @@ def _example(given: str | None) -> str:
     return path
 
 
-def whole_pipeline(words: list[str], task: list[str], folder: str, sequences: str) -> int:
+def whole_pipeline(words: list[str], task: list[str], folder: str, asked: Asked) -> int:
     """Sample, write, choose amino acids; say how far all is, list the best, write the page."""
     front = Front()
-    code = pipeline(front, words)
-    if code not in SHOWN_ALL_THE_SAME:
+    sequences = asked.sequences
+    if asked.until:
+        limits = (int(asked.until), int(asked.N_max))
+        code = sample_until(front, lambda more: pipeline(front, [*words, *more]), folder, *limits)
+    else:
+        code = pipeline(front, words)
+    if code not in (*SHOWN_ALL_THE_SAME, INCOMPLETE):
         return code
     chosen = 0
     if sequences != "0":

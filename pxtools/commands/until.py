@@ -1,0 +1,89 @@
+"""Sample in rounds until enough designs pass every check: just pipeline until=100."""
+
+import json
+import math
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+
+from pxtools.commands.front import Front
+from pxtools.console import say, warn
+
+N_MAX = 5000  # samples of each run, where nothing else is asked for
+GROWTH = 4  # a round makes at most so many times the designs that there are
+SPARE = 1.1  # more than the rate so far asks for: the next round is to be the last
+INCOMPLETE = 1
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Of all designs of a results folder."""
+
+    designs: int
+    passed: int
+    runs: int
+
+    def next_total(self, until: int) -> int:
+        """How many designs there should be, by the rate so far, for enough to pass."""
+        most = GROWTH * self.designs
+        if not self.passed:
+            return most
+        wanted = self.designs + (until - self.passed) * self.designs / self.passed * SPARE
+        return min(most, math.ceil(wanted))
+
+
+def sample_until(
+    front: Front, sample: Callable[[list[str]], int], folder: str, until: int, n_max: int
+) -> int:
+    """Call `sample` with ever higher --N_sample until so many pass. Returns its exit code.
+
+    What is there already counts: the same command goes on where it was stopped.
+    """
+    words: list[str] = []
+    before, pace = 0, 0.0
+    for number in count(1):
+        begun = time.monotonic()
+        if code := sample(words):
+            return code
+        tally = tally_of(front, folder)
+        if tally is None:
+            return front.wait() or INCOMPLETE
+        if tally.designs > before:
+            pace = (time.monotonic() - begun) / (tally.designs - before)
+        before = tally.designs
+        share = f"{100 * tally.passed / max(tally.designs, 1):.0f} %"
+        found = f"{tally.passed} of {tally.designs} designs pass every check ({share})"
+        if tally.passed >= until:
+            say(f"✓ {found}: {until} were asked for")
+            return 0
+        each = tally.designs // max(tally.runs, 1)
+        n_sample = min(n_max, math.ceil(tally.next_total(until) / max(tally.runs, 1)))
+        if n_sample <= each or not tally.designs:
+            warn(f"{found}, {until} were asked for; N_max={n_max} allows no more samples")
+            return INCOMPLETE
+        more = n_sample * tally.runs - tally.designs
+        say(f"  Round {number}: {found}; next {more} designs, about {_duration(more * pace)}")
+        words = [f"--N_sample={n_sample}"]
+    raise AssertionError("count() ends never")
+
+
+def tally_of(front: Front, folder: str) -> Tally | None:
+    """Score what has no row yet and count; None where px-score failed or was stopped."""
+    if front.stopped:
+        return None
+    scoring = front.start("score", ["--json", "--quiet", folder], stdout=subprocess.PIPE)
+    assert scoring.stdout
+    text = scoring.stdout.read()
+    if front.wait():
+        return None
+    rows = json.loads(text)
+    runs = {row["folder"] for row in rows}
+    return Tally(len(rows), sum(not row["failed"] for row in rows), len(runs))
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s"
