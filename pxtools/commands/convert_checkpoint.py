@@ -9,8 +9,12 @@ from pxtools.console import say
 
 
 @arg("checkpoint", help="pxdesign_v0.1.0.pt, another of PXDesign-d, or v_48_020.pt of ProteinMPNN")
-@arg("-o", "--out", help="model folder; default: named as the checkpoint, where the tools look")
-@arg("--dtype", choices=["float32", "float16", "bfloat16"], help="of the stored weights")
+@arg(
+    "-o",
+    "--out",
+    help="model folder; default: named like the checkpoint, where the tools look for models",
+)
+@arg("--dtype", choices=["float32", "float16", "bfloat16"], help="precision of the stored weights")
 @arg("--target-atoms", choices=["all", "backbone"], help="what the model sees of target residues")
 @arg("--ccd-cache", help="components.rdkit_mol.pkl: the conformers it was trained with (RDKit)")
 def px_convert_checkpoint(

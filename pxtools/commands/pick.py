@@ -12,14 +12,17 @@ from pxtools.errors import InputError
 
 
 @arg("folders", nargs="*", help="results folders, as many as you like")
-@arg("-n", "--number", type=int, help="how many to choose, default: all that fulfil --where")
-@arg("--where", help="only designs such as: strand > 0.1 and failed == ''")
-@arg("--by", help="highest first: a column or such as -rg or contacts / binder_length")
-@arg("--diverse", type=float, help="weight of being unlike those chosen before, 0 to 1")
-@arg("--unlike", choices=["fold", "interface"], help="alike are: folds (TM-score) or interfaces")
+@arg("-n", "--number", type=int, help="how many to choose; default: all that fulfil --where")
+@arg("--where", help="a condition, such as: strand > 0.1 and failed == ''")
+@arg(
+    "--by",
+    help="order, highest first: a column, or an expression such as -rg or contacts / binder_length",
+)
+@arg("--diverse", type=float, help="weight of being unlike the designs already chosen, 0 to 1")
+@arg("--unlike", choices=["fold", "interface"], help="compare folds (TM-score) or interfaces")
 @arg("-o", "--output", help="copy the chosen CIFs to this folder, with a table and a PyMOL script")
 @arg("--columns", help="list the columns and what they mean")
-@arg("-q", "--quiet", help="print the paths alone; warnings are still shown")
+@arg("-q", "--quiet", help="print only the paths; warnings are still shown")
 def px_pick(
     *folders: str,
     number: int | None = None,

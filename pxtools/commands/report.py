@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @arg("-i", "--input-json-path", help="the task file: shows what the crop cut away")
 @arg("--in-3d", type=int, help="how many of the best designs have their structure on the page")
 @arg("--watch", help="write the page again until all runs are complete; it reloads itself")
-@arg("--every", type=int, help="seconds between two pages of --watch")
+@arg("--every", type=int, help="with --watch: seconds between two pages")
 @arg("-q", "--quiet", help="no progress lines; warnings are still shown")
 def px_report(
     *paths: str,

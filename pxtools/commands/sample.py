@@ -29,7 +29,7 @@ OPTIONS = (
     arg(
         "-p",
         "--preset",
-        help="quick, preview, extended or custom; other options win over it",
+        help="quick, preview, extended or custom; other options override it",
     ),
     arg("-n", "--N-sample", type=int, help="designs per task and seed"),
     arg("--N-step", type=int, help="diffusion steps"),
@@ -46,13 +46,13 @@ OPTIONS = (
         "--dtype",
         default="float32",
         choices=[*DTYPES.values(), *DTYPES],
-        help="precision of the network's products; else float32",
+        help="precision of the network's products",
     ),
     arg("-w", "--workers", type=int, help="samples at once on the CPU; default: its cores"),
-    arg("--eta-type", help="step scale schedule; const_2.5: the published command line's"),
+    arg("--eta-type", help="step scale schedule; the published command line uses const_2.5"),
     arg("--eta-min", type=float, help="its first value"),
     arg("--eta-max", type=float, help="its last value"),
-    arg("--gamma0", type=float, help="noise added at each step, relative to the level"),
+    arg("--gamma0", type=float, help="noise added at each step, relative to the noise level"),
     arg("--gamma-min", type=float, help="noise level (Å) below which none is added"),
     arg("-q", "--quiet", action="store_true", help="no progress lines; warnings are still shown"),
 )
@@ -66,8 +66,8 @@ def with_sampling_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @with_sampling_options
-@arg("--gpus", type=int, help="one process for each of so many CUDA cards")
-@arg("--processes", type=int, help="so many processes, which share the cores")
+@arg("--gpus", type=int, help="number of CUDA cards to use, one process for each")
+@arg("--processes", type=int, help="number of processes, which share the cores")
 def px_sample(**options: Any) -> None:
     """Generate binder backbones for design tasks; print the path of each finished chunk file.
 

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 @arg("--samples", help="A-B: only these designs of each run, counted from 0")
 @arg("--json", help="all rows as one JSON list on stdout")
 @arg("-t", "--top", type=int, help="how many of the best designs to list")
-@arg("-i", "--input-json-path", help="the task file: for clashes with what its crops cut away, too")
-@arg("--binder", help="of files in no run: the binder's chain; default: a guess, which is said")
+@arg(
+    "-i", "--input-json-path", help="the task file; also finds clashes with what its crops cut away"
+)
+@arg(
+    "--binder", help="the binder's chain in structures outside runs; default: guessed, and reported"
+)
 @arg("--predictions", help="a folder with the output of Boltz, Protenix, AF3, ColabFold or Chai")
-@arg("--checks", help="limits of your own, written as in presets/checks.yaml")
-@arg("--workers", type=int, help="processes that score, default: one a core")
+@arg("--checks", help="your own limits, in the format of presets/checks.yaml")
+@arg("--workers", type=int, help="number of processes; default: one per core")
 @arg("-q", "--quiet", help="no progress lines; warnings are still shown")
 def px_score(
     *paths: str,

@@ -21,10 +21,15 @@ PREDICTORS = ("boltz", "protenix", "af3", "colabfold", "chai")
 @arg("--bias", help='added to the logits of letters, such as "A:-0.5,K:0.3"')
 @arg("--fix", help='binder residues that keep the letters of the file, such as "C0:1-5,8"')
 @arg("--binder", help="the chain to design; default: the last one")
-@arg("--seed", type=int, help="of the draws")
+@arg("--seed", type=int, help="random seed")
 @arg("-o", "--out", help="folder for structures that are not part of a run")
-@arg("--cif", help="write the designs with the letters in them; print these files' paths")
-@arg("--for", dest="predictor", choices=PREDICTORS, help="write its input files; print their paths")
+@arg("--cif", help="also write the designs with these amino acids; print the files' paths")
+@arg(
+    "--for",
+    dest="predictor",
+    choices=PREDICTORS,
+    help="write this predictor's input files; print their paths",
+)
 @arg("--device", choices=["cpu", "gpu"], help="default: the GPU where MLX has one")
 @arg("-w", "--workers", type=int, help="designs at once on the CPU; default: its cores")
 @arg("-q", "--quiet", help="no progress lines; warnings are still shown")

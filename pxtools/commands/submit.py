@@ -20,24 +20,27 @@ MAX_SHARDS = 10_000
 ONE_PROCESS = ("shard", "samples")  # options of px-sample that mean nothing here
 
 
-@arg("--shards", type=int, default=16, help="that share out the chunks, one array task each")
-@arg("--partition", help="Slurm's; so are the next seven")
-@arg("--gres", help="of a shard, such as gpu:1")
-@arg("--time", help="limit of a shard; one that reaches it goes back into the queue")
-@arg("--cpus-per-task", type=int, help="of a shard")
-@arg("--mem", help="of a shard")
-@arg("--constraint", help="of a shard, such as one processor type for the same last bits")
-@arg("--account", help="of all jobs")
-@arg("--qos", help="of all jobs")
-@arg("--finish-partition", help="of the job that finishes; default: that of the shards")
-@arg("--sbatch", default="", help="further options of all jobs, such as '--exclude=n3'")
-@arg("--sequences", type=int, default=1, help="of each design, by px-sequence; 0: none")
+@arg("--shards", type=int, default=16, help="array tasks that divide the chunks among themselves")
+@arg("--partition", help="partition of the shards")
+@arg("--gres", help="resources of each shard, such as gpu:1")
+@arg("--time", help="time limit of each shard; one that reaches it is queued again")
+@arg("--cpus-per-task", type=int, help="CPUs of each shard")
+@arg("--mem", help="memory of each shard, such as 16G")
+@arg(
+    "--constraint",
+    help="kind of node, such as one processor type for designs equal to the last bit",
+)
+@arg("--account", help="Slurm account of all jobs")
+@arg("--qos", help="quality of service of all jobs")
+@arg("--finish-partition", help="partition of the finishing job; default: that of the shards")
+@arg("--sbatch", default="", help="further sbatch options of all jobs, such as '--exclude=n3'")
+@arg("--sequences", type=int, default=1, help="sequences per design, by px-sequence; 0: none")
 @arg("--dry", nargs="?", const="1", help="only write the scripts; print their paths")
 @with_sampling_options
 def px_submit(**options: Any) -> None:
     """Write the scripts of a Slurm array into slurm/ of the results folder, and submit them.
 
-    The job ids go to stdout. Typed again, it submits what is missing and not in the queue.
+    The job ids go to stdout. Run again, it submits what is missing and not in the queue.
     """
     from pxtools.clusters.slurm import submit, write_scripts
 
