@@ -84,9 +84,9 @@ def test_a_run_that_goes_on_with_another_processor_says_so_once(tmp_path: Path) 
 
     done = go_on()
     assert done.returncode == 0
-    (warning,) = [line for line in done.stderr.splitlines() if "goes on with" in line]
-    assert f"begun with {ops.blas()}, goes on with" in warning
+    (warning,) = [line for line in done.stderr.splitlines() if "continuing with" in line]
+    assert f"started with {ops.blas()}, continuing with" in warning
     assert f"processor {older}:" in warning
     assert json.loads((folder / "run.json").read_text())["versions"]["blas"] == ops.blas()
-    assert "goes on with" not in go_on().stderr  # nothing is missing: nothing is computed
+    assert "continuing with" not in go_on().stderr  # nothing is missing: nothing is computed
     assert re.search(r"3 samples exist", go_on().stderr)
