@@ -1,6 +1,8 @@
 """The two kinds of errors that are the input's, not the program's."""
 
+import errno
 import json
+import re
 from typing import Any
 
 
@@ -15,6 +17,16 @@ class InputError(Exception):
 
 class DamagedError(Exception):
     """A file of ours that is truncated, altered or not what its name says."""
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether the machine has given no more memory or threads, in whoever's words."""
+    signs = "alloc|memory|can't start new thread|Resource temporarily unavailable"
+    return (
+        isinstance(error, MemoryError)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or (isinstance(error, RuntimeError) and re.search(signs, str(error)) is not None)
+    )
 
 
 def shown(value: Any, limit: int = 120) -> str:

@@ -1,7 +1,6 @@
 """How every tool starts and ends: option spelling, one-line errors, exit codes."""
 
 import argparse
-import errno
 import os
 import re
 import signal
@@ -15,7 +14,7 @@ import argh
 
 from pxtools import __version__
 from pxtools.console import say
-from pxtools.errors import InputError, shown
+from pxtools.errors import InputError, is_out_of_memory, shown
 from pxtools.interrupt import Interrupted, catch_interrupts, finish_what_is_piped_in, leave
 
 CLOSED_PIPE = 128 + signal.SIGPIPE
@@ -59,7 +58,7 @@ def _in_one_line(error: Exception) -> str:
     """What the user can do something about; anything else is a bug and is raised again."""
     if isinstance(error, InputError):
         return str(error)
-    if (isinstance(error, OSError) and error.errno == errno.ENOMEM) or _is_out_of_memory(error):
+    if is_out_of_memory(error):
         return (
             "the machine gives no more memory or threads to this process: make "
             "--sample_diffusion_chunk_size or --workers smaller, or raise the limit (ulimit)"
@@ -69,13 +68,6 @@ def _in_one_line(error: Exception) -> str:
     if str(error).startswith("NumPy was built with baseline"):
         return f"numpy does not run on this processor: {' '.join(str(error).split())}"
     raise error
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    signs = "alloc|memory|can't start new thread|Resource temporarily unavailable"
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and re.search(signs, str(error)) is not None
-    )
 
 
 def _open_closed_streams() -> None:

@@ -7,19 +7,21 @@ import json
 import math
 import os
 import struct
+import threading
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from pxtools.errors import InputError, shown
+from pxtools.errors import InputError, is_out_of_memory, shown
 from pxtools.network.config import Config, Configuration, Help
 from pxtools.network.conformers import Conformers, from_json
 
 if TYPE_CHECKING:
     from pxtools.network.pxdesign import PXDesignD
 
+THREADS_OF_LOAD = 8
 MAX_HEADER_BYTES = 100_000_000
 EMBEDDED = "nano"
 RELEASED = "pxdesign_v0.1.0"
@@ -133,12 +135,15 @@ def load_network(model: ModelFile, dtype: str = "float32") -> PXDesignD:
     import mlx.core as mx
 
     network = import_module(ARCHITECTURES[model.model_type]).Model(model.config)
+    _try_threads()
     try:
         loaded = mx.load(str(model.path))
         weights = network.sanitize(loaded)
         network.load_weights([(k, w.astype(mx.float32)) for k, w in weights.items()])
         mx.eval(network.parameters())
     except (RuntimeError, ValueError) as error:
+        if is_out_of_memory(error):
+            raise
         reason = shown(" ".join(str(error).split()), 300)
         raise InputError(
             f"{model.path}: its weights and configuration do not agree: {reason}"
@@ -149,6 +154,19 @@ def load_network(model: ModelFile, dtype: str = "float32") -> PXDesignD:
     if dtype != "float32":
         network.reduce_precision(getattr(mx, dtype))
     return cast("PXDesignD", network)
+
+
+def _try_threads() -> None:
+    """Start as many threads as mx.load does, which hangs or aborts where it gets only some.
+
+    Raises RuntimeError.
+    """
+    over = threading.Event()
+    try:
+        for _ in range(THREADS_OF_LOAD):
+            threading.Thread(target=over.wait).start()
+    finally:
+        over.set()
 
 
 def _configuration(path: Path, metadata: dict[str, str]) -> Configuration:
