@@ -5,7 +5,6 @@ A front is a program that starts tools and hands signals on to them (pxtools/com
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -111,6 +110,8 @@ def is_suspended(pid: int) -> bool:
     """Whether a process was stopped by Ctrl+Z or SIGSTOP."""
     state = _state_in_proc(pid)
     if not state:
+        import subprocess
+
         listed = ["ps", "-o", "stat=", "-p", str(pid)]
         state = subprocess.run(listed, capture_output=True, text=True).stdout.strip()
     return state.startswith(("T", "t"))
