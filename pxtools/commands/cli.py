@@ -71,13 +71,10 @@ def _in_one_line(error: Exception) -> str:
 
 
 def _open_closed_streams() -> None:
-    """Give descriptors 0 to 2 that are closed to no other file: /dev/null takes their places.
-
-    What is written to a closed standard output still fails.
-    """
+    """Give descriptors 0 to 2 that are closed to no other file: /dev/null takes their places."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            flags = os.O_WRONLY if name == "stderr" else os.O_RDONLY
+            flags = os.O_RDONLY if name == "stdin" else os.O_WRONLY
             os.dup2(os.open(os.devnull, flags), number)
             setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w"))
 
