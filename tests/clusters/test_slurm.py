@@ -14,7 +14,14 @@ from processes import command, environment, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=missing())]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bpti.yaml"
-SETTINGS = ["-m", "nano", "--N_sample", "8", "--N_step", "200"]
+SETTINGS = [
+    "-m",
+    "nano",
+    "--N_sample",
+    "8",
+    "--N_step",
+    "500",
+]  # long enough to be disturbed on a fast machine
 SETTINGS += ["--sample_diffusion_chunk_size", "1"]
 
 
