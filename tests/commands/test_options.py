@@ -4,8 +4,8 @@ import importlib
 import os
 import re
 import resource
-import signal
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
