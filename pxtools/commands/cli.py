@@ -1,6 +1,8 @@
 """How every tool starts and ends: option spelling, one-line errors, exit codes."""
 
 import argparse
+import codecs
+import io
 import os
 import re
 import signal
@@ -33,6 +35,7 @@ EXIT_HELD_BY_OTHERS = 75
 def run(command: Callable[..., Any]) -> NoReturn:
     """Run a tool's command with the words of the command line, then exit."""
     _open_closed_streams()
+    _pass_any_text()
     catch_interrupts()
     name = command.__name__.replace("_", "-")
     code = 0
@@ -77,6 +80,21 @@ def _open_closed_streams() -> None:
             flags = os.O_RDONLY if name == "stdin" else os.O_WRONLY
             os.dup2(os.open(os.devnull, flags), number)
             setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w"))
+
+
+def _pass_any_text() -> None:
+    """Let paths of whatever bytes through; what the terminal's encoding lacks becomes a ?."""
+    codecs.register_error("path or ?", _path_or_question_mark)
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "path or ?")):
+        assert isinstance(stream, io.TextIOWrapper)
+        stream.reconfigure(errors=errors)
+
+
+def _path_or_question_mark(error: UnicodeError) -> tuple[str | bytes, int]:
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("replace")(error)
 
 
 def _leave(code: int) -> NoReturn:
@@ -143,14 +161,19 @@ class Parser(argh.ArghParser):
 
     def _refuse_unknown(self, typed: list[str]) -> None:
         known = [flag for action in self._actions for flag in action.option_strings]
-        for word in typed:
+        with_value = [f for a in self._actions if a.nargs != 0 for f in a.option_strings]
+        for before, word in zip(["", *typed], typed, strict=False):
             name = underscored(word.partition("=")[0])
             if word == "--":
                 return
             if word.startswith("--") and not any(flag.startswith(name) for flag in known):
                 self._refuse(word.partition("=")[0], _nearest(name, known))
-            elif re.match(r"-[^-\d.]", word) and word[:2] not in known:
-                self._refuse(word, f"--{word[1:]}" if f"--{word[1:]}" in known else None)
+            elif re.match(r"-[^-\d.]", word):
+                if (in_full := underscored(f"-{name}")) in known:
+                    self._refuse(word, in_full)
+                if word[:2] not in known:
+                    is_path = before in with_value or Path(word).exists()
+                    self._refuse(word, f"./{word}" if is_path else None)
 
     def _refuse(self, word: str, nearest: str | None) -> NoReturn:
         instead = f"did you mean {nearest}?" if nearest else f"{self.prog} --help lists them"

@@ -70,18 +70,20 @@ def main() -> None:
         say(f"just {recipe}: {error}")
         sys.exit(2)
     folder = "results" if asked.dump_dir is None else asked.dump_dir
+    if folder.startswith("-"):
+        folder = f"./{folder}"  # not an option
     if recipe == "clean":
         sys.exit(clean(folder, asked.options))
     if recipe in ("status", "score", "sequence"):
         run_here(recipe, [folder, *asked.options])
     if recipe == "report":
-        task = ["--input_json_path", asked.input_json_path] if asked.input_json_path else []
+        task = [f"--input_json_path={asked.input_json_path}"] if asked.input_json_path else []
         run_here("report", [folder, *task, *asked.options])
-    task = ["--input_json_path", asked.input_json_path or _example(asked.input_json_path)]
+    task = [f"--input_json_path={asked.input_json_path or _example(asked.input_json_path)}"]
     if recipe == "target":
-        out = [] if asked.dump_dir is None else ["--dump_dir", folder]
+        out = [] if asked.dump_dir is None else [f"--dump_dir={folder}"]
         run_here("target", [*task, *out, *asked.options])
-    words = [*task, "--dump_dir", folder, *asked.options]
+    words = [*task, f"--dump_dir={folder}", *asked.options]
     if recipe == "pipeline":
         leave(whole_pipeline(words, task, folder, asked))
     run_here(recipe.replace("-", "_"), translated(words))
@@ -129,6 +131,10 @@ def read(recipe: str, words: list[str], variables: list[str]) -> Asked:
         number = getattr(asked, name)
         if number and not re.fullmatch(r"[1-9]\d{0,6}", number):
             raise WrongWord(f"expected a number of designs such as {name}=100, found {number}")
+    if not re.fullmatch(r"[0-9]{1,4}|10000", asked.sequences):
+        raise WrongWord(
+            f"expected a number such as sequences=8, 0 for none, found sequences={asked.sequences}"
+        )
     return asked
 
 

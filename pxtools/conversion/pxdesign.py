@@ -62,7 +62,7 @@ def convert(
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(out)
-        (folder / "model_card.md").write_text(_card(metadata, config, bool(conformers)))
+        (folder / "model_card.md").write_text(_card(metadata, config, bool(conformers)), "utf-8")
     except (OSError, RuntimeError) as error:
         raise InputError(f"{out}: cannot write: {shown(str(error))}") from None
     finally:

@@ -176,7 +176,7 @@ def _configuration(path: Path, metadata: dict[str, str]) -> Configuration:
         source = path.parent / "config.json"
         if not source.is_file():
             raise InputError.of(path, "configuration", f"a config.json at {source}", "none")
-        text = source.read_text()
+        text = source.read_text("utf-8")
     try:
         configuration = Configuration.from_dict(json.loads(text))
     except (ValueError, TypeError, AttributeError) as error:

@@ -105,10 +105,12 @@ def read_cif(path: Path) -> bytes:
 def read_back(path: Path) -> None:
     """DamagedError unless gemmi reads as many atoms from a CIF as it has lines for."""
     try:
-        count = gemmi.read_structure(str(path))[0].count_atom_sites()
-    except (RuntimeError, ValueError, IndexError) as error:
+        text = path.read_bytes()
+        structure = gemmi.read_structure_string(text, format=gemmi.CoorFormat.Mmcif)
+        count = structure[0].count_atom_sites()
+    except (OSError, RuntimeError, ValueError, IndexError) as error:
         raise DamagedError(f"not a readable mmCIF: {error}") from None
-    lines = path.read_bytes().count(b"\nATOM ")
+    lines = text.count(b"\nATOM ")
     if count != lines or not count:
         raise DamagedError(f"{count} atoms are read from {lines} lines")
 

@@ -53,7 +53,7 @@ def _read_preset(name: str) -> dict[str, Any]:
     names = sorted(p.stem for p in folder.glob("*.yaml") if p.stem != "checks")
     if name not in names:
         raise InputError.of("--preset", "preset", ", ".join(names), name)
-    values = yaml.safe_load((folder / f"{name}.yaml").read_text())
+    values = yaml.safe_load((folder / f"{name}.yaml").read_text("utf-8"))
     known = {"N_sample", "sample_diffusion_chunk_size", *(f.name for f in fields(Schedule))}
     if not isinstance(values, dict) or not {"N_sample", "sample_diffusion_chunk_size"} <= set(
         values

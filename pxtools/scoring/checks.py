@@ -89,7 +89,7 @@ def read_filters(path: Path) -> Filters:
 
 def _held(path: Path) -> dict[str, Any]:
     try:
-        held = yaml.safe_load(path.read_text())
+        held = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot read: {error.strerror}") from None
     except (UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:

@@ -78,6 +78,8 @@ class Folder:
             path, text = self.path / "sequences.fasta", "".join(map(as_fasta, self._in_order()))
             if not path.is_file() or path.read_bytes() != text.encode():
                 write_atomically(path, text.encode())
+        if self._lock:
+            self._lock.close()
 
     def _in_order(self) -> list[Sequence]:
         return sorted(self.rows.values(), key=sequences.in_order)

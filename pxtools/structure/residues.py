@@ -49,7 +49,7 @@ class ResidueType:
 @cache
 def residue_types() -> dict[str, ResidueType]:
     """The 20 amino acids by three-letter name, from the Chemical Component Dictionary."""
-    table = json.loads(files("pxtools").joinpath("data/residues.json").read_text())
+    table = json.loads(files("pxtools").joinpath("data/residues.json").read_text("utf-8"))
     return {
         name: ResidueType(
             tuple(t["atoms"]), tuple(t["elements"]), tuple(t["charges"]), np.array(t["ideal"])

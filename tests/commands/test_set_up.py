@@ -1,0 +1,152 @@
+"""bin/just sets itself up, where it may and when it must: a stand-in for Python installs nothing."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import DATA
+from processes import environment
+
+ROOT = DATA.parent.parent
+STAND_IN = """\
+#!/bin/sh
+case "$1 $2" in
+"-m venv")
+    [ -e "$3/bin/python" ] || [ ! -L "$3/bin/python" ] || exit 1 # as the real one
+    mkdir -p "$3/bin" && touch "$3/pyvenv.cfg" && cp "$0" "$3/bin/python" && cp "$0" "$3/bin/pip"
+    ;;
+"-m pip")
+    sleep "${PIP_TAKES:-0}"
+    echo "$6" >>"$LOG"
+    tool=$(dirname "$0")/px-status
+    echo "#!/bin/sh" >"$tool" && echo 'echo ran' >>"$tool" && chmod +x "$tool"
+    ;;
+esac
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """As much of a checkout as bin/ looks at."""
+    folder = tmp_path / "check out"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "pxtools").mkdir()
+    shutil.copy(ROOT / "bin/just", folder / "bin/just")
+    (folder / "bin/px-status").symlink_to("just")
+    for file in ("pxtools/__init__.py", "pyproject.toml"):
+        shutil.copy(ROOT / file, folder / file)
+    python = tmp_path / "python"
+    python.write_text(STAND_IN)
+    python.chmod(0o755)
+    return folder
+
+
+def start(checkout: Path, *before: str, **variables: str) -> subprocess.Popen[str]:
+    given = environment(PYTHON=str(checkout.parent / "python"), LOG=str(log(checkout)), **variables)
+    for name in ("PXTOOLS_VENV", "PXTOOLS_EXTRAS", "HOME", "XDG_CACHE_HOME"):
+        if name not in variables:
+            given.pop(name, None)
+    return subprocess.Popen(
+        [*before, str(checkout / "bin/px-status")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=given,
+    )
+
+
+def ran(checkout: Path, *before: str, **variables: str) -> tuple[int, str, str]:
+    process = start(checkout, *before, **variables)
+    out, err = process.communicate(timeout=30)
+    return process.returncode, out, err
+
+
+def log(checkout: Path) -> Path:
+    return checkout.parent / "log"
+
+
+def installed(checkout: Path) -> list[str]:
+    """What pip was given, at each set-up."""
+    return log(checkout).read_text().splitlines() if log(checkout).exists() else []
+
+
+def test_a_set_up_is_made_once(checkout: Path) -> None:
+    code, out, err = ran(checkout)
+    assert (code, out) == (0, "ran\n") and err.startswith("Setting up px-tools in ")
+    assert ran(checkout) == (0, "ran\n", "")
+    assert ran(checkout, PXTOOLS_EXTRAS="dev,cuda")[:2] == (0, "ran\n")
+    assert ran(checkout, PXTOOLS_EXTRAS="cuda") == (0, "ran\n", "")
+    assert installed(checkout) == [str(checkout), f"{checkout}[cuda,dev]"]
+
+
+def test_both_ends_of_a_pipe_do_not_set_up_at_once(checkout: Path) -> None:
+    both = [start(checkout, PIP_TAKES="1") for _ in range(2)]
+    said = [process.communicate(timeout=30) for process in both]
+    assert [out for out, _ in said] == ["ran\n", "ran\n"]
+    assert len(installed(checkout)) == 1
+    assert sum("Waiting for process" in err for _, err in said) <= 1
+
+
+def test_a_set_up_that_was_killed_is_begun_again(checkout: Path) -> None:
+    (checkout / ".venv").mkdir()
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (checkout / ".venv/.being-set-up").symlink_to(str(gone.pid))
+    assert ran(checkout)[:2] == (0, "ran\n")
+
+
+def test_a_checkout_that_was_moved_is_set_up_again(checkout: Path) -> None:
+    ran(checkout)
+    moved = checkout.rename(checkout.parent / "moved")
+    code, out, err = ran(moved)
+    assert (code, out) == (0, "ran\n") and err.startswith("Setting up")
+    assert installed(moved) == [str(checkout), str(moved)]
+
+
+def test_a_set_up_outlives_its_python(checkout: Path) -> None:
+    """As after `brew upgrade python`."""
+    ran(checkout, PXTOOLS_EXTRAS="dev")
+    python = checkout / ".venv/bin/python"
+    python.unlink()
+    python.symlink_to("/nonexistent")
+    assert ran(checkout)[:2] == (0, "ran\n")
+    assert installed(checkout) == [f"{checkout}[dev]"] * 2
+
+
+def test_a_set_up_of_an_older_version_is_kept(checkout: Path) -> None:
+    ran(checkout)
+    (checkout / ".venv/.px-tools-ready").write_text("\n")
+    assert ran(checkout) == (0, "ran\n", "")
+
+
+def as_nobody(checkout: Path) -> list[str]:
+    """The words before a command to whose user all this is read-only."""
+    if os.geteuid() != 0:
+        for folder in (checkout, checkout.parent):
+            folder.chmod(0o555)
+        return []
+    if not shutil.which("setpriv"):
+        pytest.skip("root may write everywhere")
+    return ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--reuid", "12345"]
+
+
+def test_a_checkout_of_another_user_is_set_up_in_the_cache(checkout: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o777)
+    home.chmod(0o777)
+    log(checkout).touch()
+    log(checkout).chmod(0o666)
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(0o755)
+    before = as_nobody(checkout)
+    code, out, err = ran(checkout, *before, HOME=str(home))
+    assert (code, out) == (0, "ran\n") and f"Setting up px-tools in {home}/.cache" in err
+    assert ran(checkout, *before, HOME=str(home)) == (0, "ran\n", "")
+    mine = str(home / "mine")
+    assert f"in {mine} (" in ran(checkout, *before, HOME=str(home), PXTOOLS_VENV=mine)[2]
+    for variables in ({}, {"HOME": "/nonexistent"}):
+        code, out, err = ran(checkout, *before, **variables)
+        assert code == 2 and out == ""
+        assert "cannot write " in err and "set PXTOOLS_VENV" in err and len(err.splitlines()) == 1
