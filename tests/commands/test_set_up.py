@@ -121,6 +121,23 @@ def test_a_set_up_of_an_older_version_is_kept(checkout: Path) -> None:
     assert ran(checkout) == (0, "ran\n", "")
 
 
+@pytest.mark.parametrize(
+    ("printed", "reason"),
+    [
+        ("created because ensurepip is not\navailable.", "sudo apt install python3-venv"),
+        ("ERROR: No space left on device", "ERROR: No space left on device"),
+        ("ERROR: Could not find a version: no matching distribution", "is there a network?"),
+        ("Segmentation fault", "the set-up failed: Segmentation fault"),
+    ],
+)
+def test_a_failed_set_up_is_told_in_one_sentence(checkout: Path, printed: str, reason: str) -> None:
+    python = checkout.parent / "python"
+    python.write_text(f"#!/bin/sh\n[ $1 = -c ] || {{ echo '{printed}'; exit 1; }}\n")
+    code, out, err = ran(checkout)
+    assert (code, out) == (2, "") and len(err.splitlines()) == 2
+    assert reason in err.splitlines()[1]
+
+
 def as_nobody(checkout: Path) -> list[str]:
     """The words before a command to whose user all this is read-only."""
     if os.geteuid() != 0:
