@@ -71,6 +71,9 @@ def test_no_letter_is_an_option_that_nobody_chose(tool: str, letters: str) -> No
         (["-N_sample", "5"], "unknown option -N_sample: did you mean --N_sample?"),
         (["--colour"], "unknown option --colour: px-sample --help lists them"),
         (["-x"], "unknown option -x: px-sample --help lists them"),
+        (["-N-sample=5"], "unknown option -N-sample=5: did you mean --N_sample?"),
+        (["-preset=quick"], "unknown option -preset=quick: did you mean --preset?"),
+        (["-i", "-x.yaml"], "unknown option -x.yaml: did you mean ./-x.yaml?"),
         (["--N_sample", "many"], "--N_sample: expected a whole number, found many"),
         (["--N-sample", "1.5"], "--N_sample: expected a whole number, found 1.5"),
         (["--gamma0", "x"], "--gamma0: expected a number, found x"),
@@ -208,6 +211,12 @@ def test_paths_by_all_their_names() -> None:
     assert asked("status", "-w", "x").dump_dir == "x"
 
 
+@pytest.mark.parametrize("sequences", ["x", "-1", "", "1.5", "10001"])
+def test_a_pipeline_refuses_its_numbers_before_it_samples(sequences: str) -> None:
+    with pytest.raises(recipe.WrongWord, match="expected a number such as sequences=8"):
+        asked("pipeline", f"sequences={sequences}")
+
+
 @pytest.mark.parametrize(
     ("name", "words"), [("pipeline", ["extended"]), ("status", ["a", "b"]), ("sample", ["--seeds"])]
 )
@@ -263,6 +272,60 @@ def test_clean_names_the_folder_and_asks(tmp_path: Path) -> None:
     assert just("clean", "dump_dir=out", cwd=tmp_path, stdin="y\n").returncode == 0
     assert not run_folder.exists() and (tmp_path / "out").exists()
     assert "nothing to remove" in just("clean", "out", cwd=tmp_path).stderr
+
+
+def test_paths_that_begin_with_a_hyphen(tmp_path: Path) -> None:
+    given, _ = small_run(tmp_path, n=1, steps=2)
+    shutil.copy(tmp_path / "bpti.json", tmp_path / "-task.json")
+    words = ["input_json_path=-task.json", "dump_dir=-out", f"model={given[5]}", "N_sample=1"]
+    done = just("pipeline", *words, "N_step=2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert just("status", "dump_dir=-out", cwd=tmp_path).returncode == 0
+    assert just("clean", "dump_dir=-out", "-y", cwd=tmp_path).returncode == 0
+
+
+# --- what the terminal's encoding lacks ---
+
+ENCODINGS = [
+    {"PYTHONIOENCODING": "utf-8:strict"},
+    {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variables", ENCODINGS)
+def test_paths_of_any_bytes_go_through_the_pipe(tmp_path: Path, variables: dict[str, str]) -> None:
+    given, _ = small_run(tmp_path, n=1, steps=2)
+    given[3] = tmp_path / os.fsdecode(b"out\xfc")
+    out = given[3]
+    tools: dict[str, list[object]] = {
+        "px-sample": given,
+        "px-write-cif": ["--print"],
+        "px-sequence": ["--quiet", "--cif"],
+        "px-status": [out],
+        "px-score": [out],
+        "px-pick": [out, "-n", 1],
+        "px-report": [out],
+    }
+    shown = b""
+    for tool, words in tools.items():
+        line, told = command(tool, *words), environment(**variables)
+        done = subprocess.run(line, input=shown, capture_output=True, env=told)
+        assert done.returncode == 0, done.stderr.decode()
+        shown = done.stdout
+        assert b"/out\xfc/" in shown or tool in ("px-status", "px-score"), shown
+
+
+def test_a_name_too_long_for_the_table_in_latin_1(tmp_path: Path) -> None:
+    given, folder = small_run(tmp_path, n=1, steps=2)
+    run("px-sample", *given)
+    folder.parent.rename(folder.parent.with_name("n" * 60))
+    done = subprocess.run(
+        command("px-status", given[3]),
+        capture_output=True,
+        env=environment(PYTHONIOENCODING="latin-1"),
+    )
+    assert b"nnn?nnn" in done.stdout and b"Traceback" not in done.stderr
 
 
 # --- bin/ ---

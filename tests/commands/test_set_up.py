@@ -1,4 +1,4 @@
-"""bin/just sets itself up, where it may and when it must: a stand-in for Python installs nothing."""
+"""bin/just sets itself up, where it may and when it must; a stand-in for Python does nothing."""
 
 import os
 import shutil
