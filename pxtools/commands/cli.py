@@ -188,7 +188,7 @@ class Parser(argh.ArghParser):
                     f"{_name(action)}: expected {KINDS[action.type]}, found {shown(text)}"
                 ) from None
         may_be_empty = action.default == "" or '""' in (action.help or "")
-        if text == "" and action.option_strings and not may_be_empty:
+        if text == "" and not may_be_empty:
             raise InputError(f"{_name(action)}: expected a value ({action.help}), found nothing")
         return text
 

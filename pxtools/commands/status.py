@@ -115,7 +115,7 @@ def _folder_of(run: RunProgress | UnreadableRun, folders: Sequence[str]) -> str:
 
 def _shards(run: RunProgress) -> str:
     """4 shards of bpti 7: complete 0-1; dead 2 (on n3, silent for 2h10m); waiting 3"""
-    order = ("complete", "running", "stopped", "dead", "waiting")
+    order = ("complete", "running", "suspended", "stopped", "dead", "waiting")
     by_state = sorted(run.shards, key=lambda shard: order.index(shard.state))
     groups = groupby(by_state, key=lambda shard: shard.state)
     words = [f"{state} {', '.join(_named(state, list(group)))}" for state, group in groups]

@@ -16,7 +16,7 @@ from pxtools.runs.shards import Shard
 from pxtools.runs.state import StateHead
 from pxtools.runs.workers import Worker, workers_of
 
-ShardState = Literal["complete", "running", "stopped", "dead", "waiting"]
+ShardState = Literal["complete", "running", "suspended", "stopped", "dead", "waiting"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class ShardProgress:
         if self.done == self.total:
             return "complete"
         if self.worker.alive:
-            return "running"
+            return "suspended" if self.worker.suspended else "running"
         return "stopped" if self.worker.ended else "dead"
 
     def to_dict(self) -> dict[str, Any]:

@@ -94,6 +94,7 @@ def test_wrong_options_are_told_as_typed_with_the_nearest_right_one(
 
 
 def test_what_is_missing_is_named() -> None:
+    assert refusal("px-status", "").startswith("folders: expected a value (results folders,")
     assert refusal("px-status").startswith("missing: folders")
 
 

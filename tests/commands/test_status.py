@@ -32,7 +32,7 @@ def test_a_table_that_fits_is_left_alone() -> None:
 def test_a_suspended_run_is_not_running(tmp_path: Path) -> None:
     words, _ = small_run(tmp_path, n=2, chunk=2, steps=20_000)
     sampler = subprocess.Popen(
-        command("px-sample", *words),
+        command("px-sample", *words, "--shard", "0/1"),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -49,6 +49,8 @@ def test_a_suspended_run_is_not_running(tmp_path: Path) -> None:
         assert shown.returncode == 1 and f" {word}" in shown.stdout.splitlines()[1], shown.stdout
         assert re.search(r"  bpti 7: samples 1-2 at step \d+0/20000\n", shown.stdout)
         (row,) = json.loads(run("px-status", tmp_path / "out", "--json").stdout)
+        assert row["shards"][0]["state"] == ("suspended" if word == "suspended" else "running")
+        assert f"1 shards of bpti 7: {row['shards'][0]['state']} 0 (" in shown.stdout
         assert (row["working"], row["suspended"]) == (word != "suspended", word == "suspended")
     sampler.kill()
     sampler.wait()
