@@ -24,6 +24,7 @@ from pxtools.sampling.sampler import Guide, diffusion_step, draw, start_noise
 from pxtools.task.design import Design
 
 SAVE_EVERY_STEPS = 50
+Finished = Callable[[Path], None]  # is given each chunk file
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,22 @@ class Point(NamedTuple):
     failed_at: mx.array
 
 
-def make_chunk(job: Job, piece: Piece, progress: Progress) -> Made:
+def make_chunk(job: Job, piece: Piece, progress: Progress, finished: Finished) -> Made:
     """Diffuse the samples of a piece, from the noise or from a saved state, and write them.
 
-    An interruption saves the state first, or the chunk if its last step is done.
+    An interruption saves the state first, or the chunk if its last step is done. A chunk that is
+    written is `finished` too: px-write-cif would not hear of it otherwise.
     """
     diffusion = Diffusion(job, piece.samples)
     n_step = job.record.schedule.N_step
+
+    def finish() -> Made:
+        made = diffusion.finish()
+        progress.chunk_done(piece.samples, piece.number, piece.total)
+        if made.path:
+            finished(made.path)
+        return made
+
     with progress.chunk(piece.samples, piece.number, piece.total, n_step, diffusion.at.step) as bar:
         try:
             for step in range(diffusion.at.step, n_step):
@@ -73,13 +83,14 @@ def make_chunk(job: Job, piece: Piece, progress: Progress) -> Made:
                     with uninterrupted():
                         diffusion.save()
             with uninterrupted():
-                made = diffusion.finish()
+                return finish()
         except Interrupted:
             with uninterrupted():
-                diffusion.leave()
+                if diffusion.at.step < n_step:
+                    diffusion.leave()
+                elif not diffusion.is_finished:
+                    finish()
             raise
-    progress.chunk_done(piece.samples, piece.number, piece.total)
-    return made
 
 
 class Diffusion:
@@ -129,10 +140,7 @@ class Diffusion:
 
     def leave(self) -> None:
         """Save what an interruption has left unsaved."""
-        if self.is_finished or not self.at.step:
-            return
-        if self.at.step == self.schedule.N_step:
-            self.finish()
+        if not self.at.step:
             return
         self.save()
         first, last = self.samples[0] + 1, self.samples[-1] + 1

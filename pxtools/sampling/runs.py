@@ -28,7 +28,7 @@ from pxtools.runs.record import ChainRecord, ModelRecord, RunRecord, TaskRecord
 from pxtools.runs.schedule import Schedule
 from pxtools.runs.shards import WHOLE, Part, refuse_range_beyond
 from pxtools.runs.workers import Presence, present
-from pxtools.sampling.chunks import Job, Made, make_chunk
+from pxtools.sampling.chunks import Finished, Job, Made, make_chunk
 from pxtools.sampling.guidance import guide_of
 from pxtools.sampling.plan import Piece, grid, plan
 from pxtools.sampling.presets import DEFAULT_SEED, Settings
@@ -38,8 +38,6 @@ from pxtools.task.types import Task
 
 if TYPE_CHECKING:
     from pxtools.network.pxdesign import PXDesignD
-
-Finished = Callable[[Path], None]
 
 
 @dataclass(frozen=True)
@@ -180,13 +178,11 @@ def _sample_run(
     pieces = plan(held.done | asked - wanted, begun, cells)
     failed, unclaimed = 0, set[int]()
     with present(run, part, wanted, ops.blas()) as presence:
-        for piece, made in _made(opened, network(), pieces, presence, progress):
+        for piece, made in _made(opened, network(), pieces, presence, progress, finished):
             if made is None:
                 unclaimed.update(piece.samples)
                 continue
             failed += made.failed
-            if made.path:
-                finished(made.path)
     raise_n_sample(run, record, n_sample)
     if unclaimed:  # the other process may have finished them by now
         unclaimed -= inspect(run, record, unclaimed).set_damaged_aside().done
@@ -217,6 +213,7 @@ def _made(
     pieces: Sequence[Piece],
     presence: Presence,
     progress: Progress,
+    finished: Finished,
 ) -> Iterator[tuple[Piece, Made | None]]:
     """Each piece with what became of it: None where another process has it to the end."""
     lock = Lock(opened.run)
@@ -232,7 +229,7 @@ def _made(
                     with_others.append(piece)
                 elif _is_still_missing(opened, piece):
                     job = job_of(opened.length_of(piece.samples[0]))
-                    yield piece, make_chunk(job, piece, progress)
+                    yield piece, make_chunk(job, piece, progress, finished)
             finally:
                 lock.release(piece.samples)
         if len(with_others) == len(pieces):

@@ -228,6 +228,41 @@ def test_the_prompt_returns_when_the_cifs_are_written(tmp_path: Path) -> None:
     terminal.close()
 
 
+AT = {  # a moment of the last chunk's end, and what of the program is called then
+    "the last step": "Diffusion.advance",
+    "writing": "write_atomically",
+    "written": "Progress.chunk_done",
+}
+INTERRUPTED = """
+import os, signal
+from pxtools.sampling import chunks
+
+*owner, name = {what!r}.split(".")
+where = getattr(chunks, owner[0]) if owner else chunks
+called = getattr(where, name)
+
+def calls(*words):
+    result = called(*words)
+    if name != "advance" or words[0].at.step == words[0].schedule.N_step:
+        os.kill(os.getpid(), signal.SIGINT)
+    return result
+
+setattr(where, name, calls)
+from pxtools.commands.sample import main
+main()
+"""
+
+
+@pytest.mark.parametrize("when", AT)
+def test_a_chunk_finished_at_the_stop_is_handed_on(tmp_path: Path, when: str) -> None:
+    given, folder = small_run(tmp_path, n=4, chunk=2, steps=4)
+    program = [sys.executable, "-c", INTERRUPTED.format(what=AT[when]), *map(str, given)]
+    sampled = subprocess.run(program, capture_output=True, text=True, env=environment())
+    assert sampled.returncode == 130, sampled.stderr
+    assert sampled.stdout.splitlines() == [str(folder / "chunks/samples_0-1.msgpack")]
+    assert sampled.stderr.count("✓ Completed chunk 1/2") == 1
+
+
 def test_a_second_ctrl_c_does_not_wait_for_the_cifs(tmp_path: Path) -> None:
     given, folder = small_run(tmp_path, n=600, chunk=300, steps=1)
     run("px-sample", *given)
