@@ -19,6 +19,7 @@ from threadpoolctl import ThreadpoolController
 
 from pxtools.errors import InputError
 from pxtools.interrupt import uninterrupted
+from pxtools.network import bfloat16
 
 A = TypeVar("A", mx.array, np.ndarray)
 EPS = 1e-5
@@ -90,24 +91,42 @@ def parameter(weight: mx.array, like: A) -> A:
     return weight if isinstance(like, mx.array) else np.asarray(weight)
 
 
-def contiguous(x: A, dtype: mx.Dtype) -> A:
-    """`x` laid out in the order of its axes; of MLX in `dtype`, of numpy as it is."""
-    if isinstance(x, mx.array):
-        return mx.contiguous(x.astype(dtype))
-    return np.ascontiguousarray(x)
-
-
 class Linear(nn.Linear):
-    """x W^T + b in the precision of W."""
+    """x W^T + b in the precision of W; the result is float32 on a CPU."""
+
+    _in_bfloat16: bfloat16.Weight | None = None  # on a CPU, in place of the weight
 
     def __call__(self, x: A) -> A:
+        """Of `x` (..., n_in), or of what `rounded` makes of it."""
         if isinstance(x, mx.array):
             return super().__call__(x.astype(self.weight.dtype))
-        weight = np.asarray(self.weight)
-        out = x.reshape(-1, x.shape[-1]) @ weight.T
+        flat = self.rounded(x).reshape(-1, x.shape[-1])
+        if self._in_bfloat16:
+            out = self._in_bfloat16.product(flat)
+        else:
+            out = flat @ np.asarray(self.weight).T
         if "bias" in self:
             out += np.asarray(self.bias)
-        return out.reshape(*x.shape[:-1], len(weight))
+        return out.reshape(*x.shape[:-1], out.shape[-1])
+
+    def rounded(self, x: A) -> A:
+        """`x` as the product takes it, to be made once for layers of one precision."""
+        if self._in_bfloat16 and not isinstance(x, mx.array) and x.dtype != np.uint16:
+            return bfloat16.rounded(x)
+        return x
+
+    def use_bfloat16(self) -> None:
+        """Do the products in bfloat16 on the CPU."""
+        rounded = self.weight.astype(mx.bfloat16).view(mx.uint16)
+        self._in_bfloat16 = bfloat16.Weight(np.asarray(rounded))
+        self.weight = mx.zeros((0, 0), mx.bfloat16)
+
+
+def contiguous(x: A, like: Linear) -> A:
+    """`x` laid out in the order of its axes; of MLX in the precision of a layer's weight."""
+    if isinstance(x, mx.array):
+        return mx.contiguous(x.astype(like.weight.dtype))
+    return np.ascontiguousarray(x)
 
 
 def layer_norm(x: A, weight: mx.array | None = None, bias: mx.array | None = None) -> A:
@@ -224,11 +243,16 @@ def keep_freed_memory() -> None:
         libc.mallopt(m_arena_max, 1)
 
 
-def blas() -> str:
+def arithmetic(dtype: str = "float32") -> str:
     """What does the products, and the processor it takes this one for: what the last bits
-    of a design depend on. "unknown" where a BLAS does not tell."""
+    of a design depend on."""
     if not on_cpu():
         return "MLX on a GPU"
+    return f"{_blas_name()}; {bfloat16.name()}" if dtype == "bfloat16" else _blas_name()
+
+
+def _blas_name() -> str:
+    """ "unknown" where a BLAS does not tell."""
     found = sorted(_blas.info(), key=lambda library: "numpy" not in library["filepath"])
     if not found:
         built_with = np.show_config(mode="dicts")["Build Dependencies"]["blas"]

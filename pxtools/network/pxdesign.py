@@ -87,6 +87,9 @@ class Attention(nn.Module):
         self.linear_o = linear(width, width)
 
     def __call__(self, x: A, x_kv: A, bias: A, windows: Windows | None) -> A:
+        is_self = x_kv is x
+        x = self.linear_q.rounded(x)
+        x_kv = x if is_self else self.linear_k.rounded(x_kv)
         q, k, v = self.linear_q(x), self.linear_k(x_kv), self.linear_v(x_kv)
         if windows is None:
             q, k, v = (self.split_heads(y[:, None]) for y in (q, k, v))
@@ -125,7 +128,7 @@ class AttentionPairBias(nn.Module):
         weights = (self.linear_nobias_z.weight, self.layernorm_z.weight)
         projection, norm = (ops.parameter(w, z) for w in weights)
         bias = (z @ (projection * norm).T).transpose(0, 3, 1, 2)
-        return ops.contiguous(bias, self.attention.linear_q.weight.dtype)
+        return ops.contiguous(bias, self.attention.linear_q)
 
     def modulation(self, s: A) -> AttentionModulation[A]:
         kv = self.layernorm_kv.modulation(s) if "layernorm_kv" in self else None
@@ -156,7 +159,7 @@ class ConditionedTransition(nn.Module):
 
     def __call__(self, a: A, modulation: TransitionModulation[A]) -> A:
         own, gate = modulation
-        x = self.adaln(a, own)
+        x = self.linear_nobias_a1.rounded(self.adaln(a, own))
         wide = ops.silu_(self.linear_nobias_a1(x))
         wide *= self.linear_nobias_a2(x)
         return self.linear_nobias_b(wide) * gate
@@ -715,8 +718,8 @@ class PXDesignD(nn.Module):
         """Do the products of the transformer blocks, nearly all there are, in `dtype`.
 
         Coordinates, conditioning, layer norms and the residual stream stay float32: in
-        bfloat16 a coordinate of 20 Å would be known to 0.06 Å only. On a CPU the weights are
-        rounded to `dtype` and the products done in float32.
+        bfloat16 a coordinate of 20 Å would be known to 0.06 Å only. On a CPU attention itself is
+        float32, too, and float16 means that the weights are rounded to it.
         """
         for module in self.diffusion_module.modules():
             if isinstance(module, Attention):
@@ -726,9 +729,7 @@ class PXDesignD(nn.Module):
             else:
                 continue
             for part in reduced:
-                part.set_dtype(dtype)
-                if ops.on_cpu():
-                    part.set_dtype(mx.float32)
+                _reduce(part, dtype)
         mx.eval(self.parameters())
 
     def samples_at_once(self, condition: Condition[Any]) -> int:
@@ -748,6 +749,17 @@ class PXDesignD(nn.Module):
         unused = (f"{encoder}layernorm_s.", f"{encoder}linear_no_bias_s.")
         plain = {name.removeprefix("module."): w for name, w in weights.items()}
         return {name: w for name, w in plain.items() if not name.startswith(unused)}
+
+
+def _reduce(part: nn.Module, dtype: mx.Dtype) -> None:
+    if ops.on_cpu() and dtype == mx.bfloat16:
+        for layer in part.modules():
+            if isinstance(layer, Linear):
+                layer.use_bfloat16()
+        return
+    part.set_dtype(dtype)
+    if ops.on_cpu():
+        part.set_dtype(mx.float32)
 
 
 Model = PXDesignD

@@ -62,6 +62,16 @@ def raise_n_sample(run: RunDir, record: RunRecord, n_sample: int) -> RunJson:
     return known
 
 
+def precision_begun(run: RunDir) -> str | None:
+    """The precision of a run's products, by run.json or else a chunk; None for a new run."""
+    with suppress(DamagedError):
+        return RunJson.read(run).record.model.dtype
+    for _, path in run.files("msgpack"):
+        with suppress(DamagedError):
+            return read_chunk(path).record.model.dtype
+    return None
+
+
 def _known(run: RunDir, record: RunRecord) -> RunJson | None:
     """What run.json says; what the chunks say where it is damaged or lost; None if new."""
     reason = ""

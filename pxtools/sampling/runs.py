@@ -17,12 +17,13 @@ from pxtools.console import (
     say,
     warn,
 )
+from pxtools.errors import InputError
 from pxtools.network import ops
 from pxtools.network.config import Help
 from pxtools.network.features import randomly_placed
 from pxtools.network.weights import ModelFile, load_network, read_model
 from pxtools.runs.folder import RunDir, seeds_of
-from pxtools.runs.inventory import inspect, open_run, raise_n_sample
+from pxtools.runs.inventory import inspect, open_run, precision_begun, raise_n_sample
 from pxtools.runs.lock import Lock
 from pxtools.runs.record import ChainRecord, ModelRecord, RunRecord, TaskRecord
 from pxtools.runs.schedule import Schedule
@@ -31,6 +32,7 @@ from pxtools.runs.workers import Presence, present
 from pxtools.sampling.chunks import Finished, Job, Made, make_chunk
 from pxtools.sampling.guidance import guide_of
 from pxtools.sampling.plan import Piece, grid, plan
+from pxtools.sampling.precision import precision
 from pxtools.sampling.presets import DEFAULT_SEED, Settings
 from pxtools.task.design import Design, prepare
 from pxtools.task.target import read_target
@@ -49,7 +51,7 @@ class SampleRequest:
     settings: Settings
     seeds: Sequence[int] | None = None  # None: those begun, else DEFAULT_SEED
     model: str | None = None  # a name, a folder or a .safetensors file
-    dtype: str = "float32"  # of the network's products
+    dtype: str | None = None  # of the network's products; None: the run's own, or what suits
     device: str | None = None  # cpu or gpu; None: a GPU where MLX has one
     workers: int | None = None  # samples computed at once on the CPU; None: its cores
     quiet: bool = False
@@ -87,13 +89,8 @@ def sample(request: SampleRequest, finished: Finished = lambda path: None) -> Sa
     model = read_model(request.model)
     ops.choose_device(request.device, request.workers)
     _name_model(model, request.model, request.settings.schedule)
-    if request.dtype != "float32" and ops.on_cpu():
-        warn(
-            f"--dtype {request.dtype} saves time on a GPU only: on a CPU the weights are rounded "
-            "to it and the products done in float32"
-        )
     opened = list(_opened(request, model))
-    network = cache(lambda: load_network(model, request.dtype))  # only if something is missing
+    network = cache(partial(load_network, model))  # only if something is missing
     parts = [_sample_run(one, network, request, finished) for one in opened]
     return Sampled(sum(part.failed for part in parts), sum(part.held_by_others for part in parts))
 
@@ -118,10 +115,21 @@ def _opened(request: SampleRequest, model: ModelFile) -> Iterator[Opened]:
     designs = [prepare(task, read_target(task), model) for task in request.tasks]
     of_name = {design.task.name: design for design in designs}
     for task, seed, run in runs_of(request):
-        design, schedule = of_name[task.name], request.settings.schedule
-        record = run_record(design, model, request.dtype, schedule, seed)
-        begun = open_run(run, record, request.settings.N_sample, ops.blas())
-        yield Opened(run, record, begun.versions, design, model.help)
+        yield _open(request, model, of_name[task.name], run, seed)
+
+
+def _open(
+    request: SampleRequest, model: ModelFile, design: Design, run: RunDir, seed: int
+) -> Opened:
+    dtype = precision(request.dtype, precision_begun(run), model, run.path)
+    record = run_record(design, model, dtype, request.settings.schedule, seed)
+    try:
+        begun = open_run(run, record, request.settings.N_sample, ops.arithmetic(dtype))
+    except InputError:
+        if request.dtype or precision_begun(run) in (None, dtype):
+            raise
+        return _open(request, model, design, run, seed)  # another process has just begun it
+    return Opened(run, record, begun.versions, design, model.help)
 
 
 def runs_of(request: SampleRequest) -> Iterator[tuple[Task, int, RunDir]]:
@@ -152,7 +160,7 @@ def run_record(
 
 
 def _sample_run(
-    opened: Opened, network: Callable[[], PXDesignD], request: SampleRequest, finished: Finished
+    opened: Opened, network: Callable[[str], PXDesignD], request: SampleRequest, finished: Finished
 ) -> Sampled:
     """Generate what a run lacks."""
     run, record, part = opened.run, opened.record, request.part
@@ -177,8 +185,9 @@ def _sample_run(
         progress.say(part_of_run(str(part), len(wanted), n_sample))
     pieces = plan(held.done | asked - wanted, begun, cells)
     failed, unclaimed = 0, set[int]()
-    with present(run, part, wanted, ops.blas()) as presence:
-        for piece, made in _made(opened, network(), pieces, presence, progress, finished):
+    dtype = record.model.dtype
+    with present(run, part, wanted, ops.arithmetic(dtype)) as presence:
+        for piece, made in _made(opened, network(dtype), pieces, presence, progress, finished):
             if made is None:
                 unclaimed.update(piece.samples)
                 continue
@@ -192,7 +201,8 @@ def _sample_run(
 
 
 def _warn_of_other_arithmetic(opened: Opened) -> None:
-    before, now = opened.begun_with.get("blas", "the BLAS of px-tools 0.1.0"), ops.blas()
+    before = opened.begun_with.get("blas", "the BLAS of px-tools 0.1.0")
+    now = ops.arithmetic(opened.record.model.dtype)
     if before != now:
         warn(
             f"{opened.run.path}: started with {before}, continuing with {now}: from here on the "

@@ -65,10 +65,10 @@ def test_a_processor_that_numpy_refuses_is_named_in_one_line(tmp_path: Path) -> 
 
 
 def test_a_run_that_goes_on_with_another_processor_says_so_once(tmp_path: Path) -> None:
-    if not ops.blas().startswith("openblas"):
-        pytest.skip(f"OPENBLAS_CORETYPE does not change {ops.blas()}")
+    if not ops.arithmetic().startswith("openblas"):
+        pytest.skip(f"OPENBLAS_CORETYPE does not change {ops.arithmetic()}")
     older = {"x86_64": "Nehalem", "aarch64": "ARMV8"}[platform.machine()]
-    if ops.blas().endswith(older):
+    if ops.arithmetic().endswith(older):
         pytest.skip("this is the oldest processor that OpenBLAS knows")
     words, folder = small_run(tmp_path, n=2, steps=6)
     assert run("px-sample", *words).returncode == 0
@@ -85,8 +85,8 @@ def test_a_run_that_goes_on_with_another_processor_says_so_once(tmp_path: Path) 
     done = go_on()
     assert done.returncode == 0
     (warning,) = [line for line in done.stderr.splitlines() if "continuing with" in line]
-    assert f"started with {ops.blas()}, continuing with" in warning
+    assert f"started with {ops.arithmetic()}, continuing with" in warning
     assert f"processor {older}:" in warning
-    assert json.loads((folder / "run.json").read_text())["versions"]["blas"] == ops.blas()
+    assert json.loads((folder / "run.json").read_text())["versions"]["blas"] == ops.arithmetic()
     assert "continuing with" not in go_on().stderr  # nothing is missing: nothing is computed
     assert re.search(r"3 samples exist", go_on().stderr)

@@ -85,5 +85,5 @@ def test_products_are_the_same_with_as_many_workers_as_are_allowed() -> None:
 
 
 def test_the_blas_is_named() -> None:
-    name, processor = ops.blas().split(", processor ")
+    name, processor = ops.arithmetic().split(", processor ")
     assert name and processor

@@ -74,7 +74,6 @@ def test_a_write_that_was_cut_off_is_removed_after_an_hour(reference: Path, tmp_
         (["--N_step", 61], "schedule.N_step (was 60, now 61)"),
         (["--gamma0", 0.5], "schedule.gamma0"),
         (["-m", "nano"], "model.digest"),
-        (["--dtype", "float16"], "model.dtype (was float32, now float16)"),
         ({"generation": [{"type": "protein", "length": 41}]}, "task.binder_length"),
         ({"hotspot": {"A": [15]}}, "task.chains.A.hotspots"),
     ],

@@ -1,0 +1,102 @@
+"""Products of bfloat16 numbers on a CPU, by oneDNN and without it."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from ctypes import c_void_p
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from pxtools.network import bfloat16
+from pxtools.network.ops import Linear
+
+needs_onednn = pytest.mark.skipif(bool(bfloat16.missing()), reason=str(bfloat16.missing()))
+KINDS = [pytest.param(True, marks=needs_onednn, id="oneDNN"), pytest.param(False, id="rounding")]
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    if not request.param:
+        monkeypatch.setattr(bfloat16, "missing", lambda: "as on an older processor")
+    yield
+
+
+def normal(*shape: int) -> np.ndarray:
+    return np.random.default_rng(sum(shape)).standard_normal(shape, dtype=np.float32)
+
+
+def rounded_by_mlx(x: np.ndarray) -> np.ndarray:
+    return np.array(mx.array(x).astype(mx.bfloat16).view(mx.uint16))
+
+
+def of_float32(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The product of the rounded numbers, in double precision."""
+    return np.asarray(bfloat16.widened(x).astype(float) @ bfloat16.widened(weight).astype(float).T)
+
+
+def test_numbers_are_rounded_as_mlx_rounds_them(kind: None) -> None:
+    ties = np.array([1 + 2**-8, 1 + 3 * 2**-8, -1 - 2**-8, 0.0, -0.0], np.float32)
+    x = np.concatenate([ties, 10 ** (8 * normal(1000)), 400 * normal(1000)]).astype(np.float32)
+    np.testing.assert_array_equal(bfloat16.rounded(x), rounded_by_mlx(x))
+
+
+@needs_onednn
+@given(arrays(np.float32, st.integers(1, 40), elements=st.floats(-(2.0**96), 2.0**96, width=32)))
+def test_numbers_are_rounded_alike_with_onednn_and_without(x: np.ndarray) -> None:
+    x[np.abs(x) < np.finfo(np.float32).tiny] = 0  # which instructions take for 0
+    np.testing.assert_array_equal(bfloat16.rounded(x), rounded_by_mlx(x))
+
+
+@pytest.mark.parametrize("m", [1, 7, 98, 256, 300])
+@pytest.mark.parametrize(("k", "n"), [(768, 1536), (64, 160), (33, 5), (1, 1)])
+def test_a_product_is_that_of_the_rounded_numbers(kind: None, m: int, k: int, n: int) -> None:
+    x, weight = bfloat16.rounded(normal(m, k)), bfloat16.rounded(normal(n, k))
+    wanted = of_float32(x, weight)
+    found = bfloat16.Weight(weight).product(x)
+    assert found.dtype == np.float32 and found.shape == (m, n)
+    assert np.abs(found - wanted).max() <= 2e-6 * np.abs(wanted).max()
+
+
+@needs_onednn
+@pytest.mark.parametrize(("k", "n"), [(768, 1536), (128, 128), (64, 160)])
+def test_a_row_is_the_same_in_whatever_company(k: int, n: int) -> None:
+    x, weight = bfloat16.rounded(normal(300, k)), bfloat16.Weight(bfloat16.rounded(normal(n, k)))
+    whole = weight.product(x)
+    for rows in (slice(0, 1), slice(0, 100), slice(100, 300), slice(299, 300)):
+        np.testing.assert_array_equal(weight.product(x[rows]), whole[rows])
+
+
+@needs_onednn
+def test_many_threads_make_the_same_products() -> None:
+    x, weight = (
+        bfloat16.rounded(normal(700, 256)),
+        bfloat16.Weight(bfloat16.rounded(normal(128, 256))),
+    )
+    wanted = weight.product(x)
+    with ThreadPoolExecutor(16) as threads:
+        found = list(threads.map(lambda _: weight.product(x), range(500)))
+    assert all(np.array_equal(one, wanted) for one in found)
+
+
+@needs_onednn
+def test_a_kernel_is_told_of_all_the_memory_it_writes_to() -> None:
+    product = bfloat16._product(100, 768, 768)
+    assert bfloat16._size(product.scratchpad) > 0
+    assert bfloat16._size(product.weight) >= 2 * 768 * 768
+    with pytest.raises(RuntimeError, match="no layout"):
+        bfloat16._layout_of(c_void_p(None), bfloat16.WEIGHTS_LAYOUT)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_layer_in_bfloat16(kind: None, bias: bool) -> None:
+    layer, x = Linear(64, 48, bias=bias), normal(2, 30, 64)
+    wanted = layer(x)
+    layer.use_bfloat16()
+    found = layer(x)
+    error = np.abs(found - wanted).max() / np.abs(wanted).max()
+    assert found.shape == wanted.shape and 1e-4 < error < 1e-2
+    np.testing.assert_array_equal(layer(layer.rounded(x)), found)
