@@ -8,9 +8,11 @@ name ends in _ may overwrite its first argument, which must be an array that not
 
 import ctypes
 import os
-from collections.abc import Callable, Iterable
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -22,10 +24,14 @@ from pxtools.interrupt import uninterrupted
 from pxtools.network import bfloat16
 
 A = TypeVar("A", mx.array, np.ndarray)
+T = TypeVar("T")
 EPS = 1e-5
+AT_LEAST = 96  # rows or columns of a part of a product: a multiple of what kernels work on
 SCORES_AT_ONCE = 1 << 18  # of attention, on a CPU: what stays in a core's cache
 MAX_WORKERS = 128  # OpenBLAS in numpy's wheel has buffers for as many callers
 _workers: ThreadPoolExecutor | None = None
+_n_workers = 0
+_this_thread = threading.local()  # .cores: those that the item at work may use
 
 
 def cores() -> int:
@@ -49,12 +55,12 @@ def choose_device(device: str | None, workers: int | None) -> None:
 
 def set_workers(n: int) -> None:
     """Let the CPU work on `n` samples at once."""
-    global _workers
-    _workers = ThreadPoolExecutor(n)
+    global _workers, _n_workers
+    _workers, _n_workers = ThreadPoolExecutor(n), n
 
 
 def on_cores(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-    """`function` of each item, on the CPU one item a core.
+    """`function` of each item, on the CPU one item a core; the last ones share those left over.
 
     An item's numbers are the same, bit for bit, in whatever company it is computed.
     """
@@ -63,13 +69,57 @@ def on_cores(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     if _workers is None:
         set_workers(min(cores(), MAX_WORKERS))
     assert _workers
+    items = list(items)
+    left_over = len(items) % _n_workers
+
+    def one(i: int) -> Any:
+        is_left_over = i >= len(items) - left_over
+        _this_thread.cores = _n_workers // left_over if is_left_over else 1
+        try:
+            return function(items[i])
+        finally:
+            _this_thread.cores = 1
+
     with uninterrupted():  # a thread begun and not yet known to its pool would wait for ever
-        futures = [_workers.submit(function, item) for item in items]
+        futures = [_workers.submit(one, i) for i in range(len(items))]
     try:
         return [future.result() for future in futures]
     finally:
         for future in futures:
             future.cancel()  # those not begun, when an interruption ends the step
+
+
+def on_all_cores(function: Callable[[], T]) -> T:
+    """What `function` gives, its products shared by the CPU's cores."""
+    (result,) = on_cores(lambda _: function(), [None])
+    return cast(T, result)
+
+
+def _share(function: Callable[[Any], object], parts: Sequence[Any]) -> None:
+    """`function` of each part of an item, by its thread and those that have nothing to do."""
+    todo = deque(parts)
+
+    def work() -> None:
+        while todo:
+            try:
+                part = todo.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            function(part)
+
+    n_others = min(_n_parts(), len(parts)) - 1
+    others = [_workers.submit(work) for _ in range(n_others)] if _workers else []
+    try:
+        work()
+    finally:
+        for other in others:
+            if not other.cancel():  # it has begun
+                other.result()
+
+
+def _n_parts() -> int:
+    """Into how many parts the item at work may be cut."""
+    return getattr(_this_thread, "cores", 1)
 
 
 def on_cpu() -> bool:
@@ -102,9 +152,9 @@ class Linear(nn.Linear):
             return super().__call__(x.astype(self.weight.dtype))
         flat = self.rounded(x).reshape(-1, x.shape[-1])
         if self._in_bfloat16:
-            out = self._in_bfloat16.product(flat)
+            out = _product_in_bfloat16(flat, self._in_bfloat16)
         else:
-            out = flat @ np.asarray(self.weight).T
+            out = _product(flat, np.asarray(self.weight))
         if "bias" in self:
             out += np.asarray(self.bias)
         return out.reshape(*x.shape[:-1], out.shape[-1])
@@ -120,6 +170,52 @@ class Linear(nn.Linear):
         rounded = self.weight.astype(mx.bfloat16).view(mx.uint16)
         self._in_bfloat16 = bfloat16.Weight(np.asarray(rounded))
         self.weight = mx.zeros((0, 0), mx.bfloat16)
+
+
+def _product_in_bfloat16(x: np.ndarray, weight: bfloat16.Weight) -> np.ndarray:
+    if _n_parts() == 1:
+        return weight.product(x)
+    out = np.empty((len(x), weight.n_out), np.float32)
+
+    def some(rows: slice) -> None:
+        out[rows] = weight.product(x[rows])
+
+    _share(some, _cut(len(x), 1))  # a row is the same in whatever company
+    return out
+
+
+def _product(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """x W^T, cut where that leaves every bit of it as it is."""
+    if _n_parts() == 1:
+        return np.asarray(x @ weight.T)
+    shape = (*x.shape, len(weight), _n_parts())
+    if shape not in _exact_cuts:
+        whole = x @ weight.T
+        ways = (way(x, weight) for way in (_by_columns, _by_rows))
+        _exact_cuts[shape] = [np.array_equal(product, whole) for product in ways]
+    by_columns, by_rows = _exact_cuts[shape]
+    if by_columns:
+        return _by_columns(x, weight)
+    return _by_rows(x, weight) if by_rows else np.asarray(x @ weight.T)
+
+
+def _by_columns(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    out = np.empty((len(x), len(weight)), np.float32)
+    parts = _cut(len(weight), AT_LEAST)
+    _share(lambda part: np.matmul(x, weight[part].T, out=out[:, part]), parts)
+    return out
+
+
+def _by_rows(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    out = np.empty((len(x), len(weight)), np.float32)
+    _share(lambda part: np.matmul(x[part], weight.T, out=out[part]), _cut(len(x), AT_LEAST))
+    return out
+
+
+def _cut(n: int, at_least: int) -> list[slice]:
+    """range(n) in as many parts as the item at work may be cut, in multiples of `at_least`."""
+    size = -(-n // (_n_parts() * at_least)) * at_least
+    return [slice(i, min(i + size, n)) for i in range(0, n, size)]
 
 
 def contiguous(x: A, like: Linear) -> A:
@@ -211,13 +307,17 @@ def attention(q: A, k: A, v: A, bias: A) -> A:
     windows, heads = bias.shape[:2]
     n = max(1, SCORES_AT_ONCE // bias[0, 0].size)
     ones = np.ones(bias.shape[-1], np.float32)
-    for w, h in _parts(windows, heads, n):
+
+    def some(part: tuple[slice, slice]) -> None:
+        w, h = part
         scores = (q[:, w, h] * np.float32(scale)) @ k[:, w, h].swapaxes(-1, -2)
         scores += bias[w, h]
         scores -= scores.max(-1, keepdims=True)
         np.exp(scores, out=scores)
         out[:, w, h] = scores @ v[:, w, h]
         out[:, w, h] /= (scores @ ones)[..., None]  # some 4 times as fast as sum()
+
+    _share(some, _parts(windows, heads, n))
     return out
 
 
@@ -261,6 +361,8 @@ def _blas_name() -> str:
     return f"{name} {version}, processor {found[0].get('architecture', 'unknown')}"
 
 
+# whether products of a shape, in so many parts, keep their bits: by columns, by rows
+_exact_cuts: dict[tuple[int, ...], list[bool]] = {}
 _blas = ThreadpoolController().select(user_api="blas")
 _blas.limit(limits=1)  # samples fill the cores, see on_cores
 keep_freed_memory()

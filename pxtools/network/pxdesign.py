@@ -618,7 +618,8 @@ class DiffusionModule(nn.Module):
         )
 
     def at_noise_level(self, sigma: A, condition: Condition[A]) -> NoiseLevel[A]:
-        s = self.diffusion_conditioning.at_noise_level(condition.single, sigma)
+        embedded = self.diffusion_conditioning.at_noise_level
+        s = ops.on_all_cores(lambda: embedded(condition.single, sigma))
         return NoiseLevel(
             self.linear_no_bias_s(self.layernorm_s(s)), self.diffusion_transformer.modulations(s)
         )

@@ -18,6 +18,7 @@ case "$1 $2" in
     mkdir -p "$3/bin" && touch "$3/pyvenv.cfg" && cp "$0" "$3/bin/python" && cp "$0" "$3/bin/pip"
     ;;
 "-m pip")
+    case $6 in *bfloat16*) exit "${BFLOAT16:-0}" ;; esac
     sleep "${PIP_TAKES:-0}"
     echo "$6" >>"$LOG"
     tool=$(dirname "$0")/px-status
@@ -79,6 +80,15 @@ def test_a_set_up_is_made_once(checkout: Path) -> None:
     assert ran(checkout, PXTOOLS_EXTRAS="dev,cuda")[:2] == (0, "ran\n")
     assert ran(checkout, PXTOOLS_EXTRAS="cuda") == (0, "ran\n", "")
     assert installed(checkout) == [str(checkout), f"{checkout}[cuda,dev]"]
+
+
+def test_a_set_up_without_fast_bfloat16_works(checkout: Path) -> None:
+    code, out, err = ran(checkout, BFLOAT16="1")
+    assert (code, out) == (0, "ran\n")
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    wanted = "avx512_bf16" in flags or "amx_bf16" in flags
+    assert ("oneDNN could not be installed: float32 is used, half as fast" in err) == wanted
+    assert ran(checkout) == (0, "ran\n", "")
 
 
 def test_both_ends_of_a_pipe_do_not_set_up_at_once(checkout: Path) -> None:

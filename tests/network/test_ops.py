@@ -1,5 +1,6 @@
 """What the networks compute with, in numpy's form against MLX's."""
 
+from collections.abc import Iterator
 from threading import Barrier
 
 import mlx.core as mx
@@ -76,12 +77,69 @@ def test_products_are_the_same_with_as_many_workers_as_are_allowed() -> None:
         together.wait(timeout=60)
         return all(np.array_equal(layer(x), wanted) for _ in range(5))
 
-    before = ops._workers
+    before = ops._n_workers or ops.cores()
     try:
         ops.set_workers(ops.MAX_WORKERS)
         assert all(ops.on_cores(same, range(ops.MAX_WORKERS)))
     finally:
-        ops._workers = before
+        ops.set_workers(before)
+
+
+@pytest.fixture(params=[2, 3, 16])
+def workers(request: pytest.FixtureRequest) -> Iterator[int]:
+    before, cuts = ops._n_workers or ops.cores(), dict(ops._exact_cuts)
+    ops._exact_cuts.clear()
+    ops.set_workers(request.param)
+    yield request.param
+    ops.set_workers(before)
+    ops._exact_cuts.update(cuts)
+
+
+def test_a_lone_sample_has_all_cores_and_the_same_bits(workers: int) -> None:
+    x, layer, wide = normal(200, 256), ops.Linear(256, 768), ops.Linear(768, 192)
+    q, bias = normal(1, 3, 8, 40, 32), normal(3, 8, 40, 40)
+
+    def sample(_: int) -> tuple[int, np.ndarray, np.ndarray]:
+        return ops._n_parts(), wide(layer(x)), ops.attention(q, q, q, bias)
+
+    alone = sample(0)
+    assert alone[0] == 1
+    found = ops.on_cores(sample, range(workers + 1))  # one is left over
+    assert sorted(n for n, *_ in found) == [1] * workers + [workers]
+    for _ in range(3):  # the first time a product is compared with the whole one
+        found += ops.on_cores(sample, [0])
+    for _, product, attention in found:
+        np.testing.assert_array_equal(product, alone[1])
+        np.testing.assert_array_equal(attention, alone[2])
+
+
+def test_a_product_whose_bits_a_cut_would_change_stays_whole(
+    workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, weight = normal(200, 64), normal(128, 64)
+    for way in ("_by_columns", "_by_rows"):
+        monkeypatch.setattr(ops, way, lambda x, weight: x @ weight.T + np.float32(1e-5))
+    for _ in range(2):
+        found = ops.on_all_cores(lambda: ops._product(x, weight))
+        np.testing.assert_array_equal(found, x @ weight.T)
+
+
+def test_what_fails_in_a_part_fails_the_whole(workers: int) -> None:
+    def fail(part: int) -> None:
+        raise IndexError(f"in part {part}")
+
+    with pytest.raises(IndexError, match="in part"):
+        ops.on_all_cores(lambda: ops._share(fail, range(8)))
+
+
+def test_a_part_is_done_once_though_all_other_threads_are_busy(workers: int) -> None:
+    done: list[int] = []
+
+    def sample(_: int) -> None:
+        ops._share(done.append, range(5))
+
+    ops.on_cores(sample, range(2 * workers + 1))
+    assert sorted(done) == sorted([*range(5)] * (2 * workers + 1))
 
 
 def test_the_blas_is_named() -> None:
