@@ -64,12 +64,20 @@ def on_cores(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
 
     An item's numbers are the same, bit for bit, in whatever company it is computed.
     """
+    items = list(items)
     if not on_cpu():
         return [function(item) for item in items]
+    if hasattr(_this_thread, "cores"):  # in an item: its own parts
+        results: list[Any] = [None] * len(items)
+
+        def part(i: int) -> None:
+            results[i] = function(items[i])
+
+        _share(part, range(len(items)))
+        return results
     if _workers is None:
         set_workers(min(cores(), MAX_WORKERS))
     assert _workers
-    items = list(items)
     left_over = len(items) % _n_workers
 
     def one(i: int) -> Any:
@@ -97,6 +105,11 @@ def on_all_cores(function: Callable[[], T]) -> T:
 
 def _share(function: Callable[[Any], object], parts: Sequence[Any]) -> None:
     """`function` of each part of an item, by its thread and those that have nothing to do."""
+    mine = _n_parts()
+    if mine == 1:
+        for part in parts:
+            function(part)
+        return
     todo = deque(parts)
 
     def work() -> None:
@@ -107,11 +120,13 @@ def _share(function: Callable[[Any], object], parts: Sequence[Any]) -> None:
                 return
             function(part)
 
-    n_others = min(_n_parts(), len(parts)) - 1
+    n_others = min(mine, len(parts)) - 1
     others = [_workers.submit(work) for _ in range(n_others)] if _workers else []
     try:
+        _this_thread.cores = 1
         work()
     finally:
+        _this_thread.cores = mine
         for other in others:
             if not other.cancel():  # it has begun
                 other.result()

@@ -123,12 +123,11 @@ class AttentionPairBias(nn.Module):
         self.linear_nobias_z = linear(c_z, n_heads)
         self.linear_a_last = linear(c_s, c_a, bias=True)
 
-    def pair_bias(self, z: A) -> A:
-        """(W, Q, K, c_z), normalised, to (W, heads, Q, K) in the precision of the attention."""
+    def pair_weight(self, like: A) -> A:
+        """(heads, c_z), of the normalised pairs to a bias."""
         weights = (self.linear_nobias_z.weight, self.layernorm_z.weight)
-        projection, norm = (ops.parameter(w, z) for w in weights)
-        bias = (z @ (projection * norm).T).transpose(0, 3, 1, 2)
-        return ops.contiguous(bias, self.attention.linear_q)
+        projection, norm = (ops.parameter(w, like) for w in weights)
+        return projection * norm
 
     def modulation(self, s: A) -> AttentionModulation[A]:
         kv = self.layernorm_kv.modulation(s) if "layernorm_kv" in self else None
@@ -195,9 +194,19 @@ class DiffusionTransformer(nn.Module):
         ]
 
     def pair_biases(self, z: A) -> list[A]:
-        """(W, Q, K, c_z) -> for each block (W, heads, Q, K); z is normalised once for all."""
-        z = ops.layer_norm(z)
-        return [block.attention_pair_bias.pair_bias(z) for block in self.blocks]
+        """(W, Q, K, c_z) -> for each block (W, heads, Q, K), in the precision of its attention.
+
+        z is normalised once for all, and its product with their weights is one.
+        """
+        parts = [block.attention_pair_bias for block in self.blocks]
+        weights = ops.namespace(z).concatenate([part.pair_weight(z) for part in parts])
+        n_windows, n_queries, n_keys, width = z.shape
+        flat = ops.layer_norm(z).reshape(n_windows, -1, width)
+        biases = weights @ flat.swapaxes(-1, -2)
+        biases = biases.reshape(n_windows, len(parts), -1, n_queries, n_keys)
+        return [
+            ops.contiguous(biases[:, i], part.attention.linear_q) for i, part in enumerate(parts)
+        ]
 
     def modulations(self, s: A) -> list[BlockModulation[A]]:
         return ops.on_cores(lambda block: block.modulation(s), self.blocks)
@@ -654,11 +663,14 @@ class PXDesignD(nn.Module):
         """Everything that depends on the task alone; `ref_pos` (A, 3) are the reference
         conformers as the network shall see them (features.randomly_placed)."""
         mx.eval(self.parameters())
-        atoms = AtomInputs.of(features, ref_pos, self.config)
-        s_inputs = self.design_condition_embedder.input_embedder(features, atoms)
-        condition = self.diffusion_module.condition(s_inputs, *self._pairs(features), atoms)
+        condition = ops.on_all_cores(lambda: self._condition(features, ref_pos))
         mx.eval(condition[:-1])
         return condition
+
+    def _condition(self, features: Features, ref_pos: np.ndarray) -> Condition[Any]:
+        atoms = AtomInputs.of(features, ref_pos, self.config)
+        s_inputs = self.design_condition_embedder.input_embedder(features, atoms)
+        return self.diffusion_module.condition(s_inputs, *self._pairs(features), atoms)
 
     def _pairs(self, features: Features) -> tuple[list[Any], Any]:
         """What the network keeps of the pair representation, made a few rows at a time.
