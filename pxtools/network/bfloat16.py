@@ -47,7 +47,7 @@ def name() -> str:
 
 def rounded(x: np.ndarray) -> np.ndarray:
     """float32 to the nearest bfloat16, ties to even."""
-    x = np.ascontiguousarray(x)
+    x = np.ascontiguousarray(x, np.float32)
     if missing():
         bits = x.view(np.uint32)
         return ((bits + (0x7FFF + ((bits >> 16) & 1))) >> 16).astype(np.uint16)

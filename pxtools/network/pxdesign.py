@@ -707,7 +707,7 @@ class PXDesignD(nn.Module):
             return self._together(x, mx.array(sigma, mx.float32), condition)
         noise = np.asarray(sigma, np.float32)
         level = self.diffusion_module.at_noise_level(noise, condition)
-        samples = np.asarray(x)
+        samples = np.asarray(x, np.float32)
         parts = ops.on_cores(
             lambda i: self.diffusion_module(samples[i : i + 1], noise, level, condition),
             range(len(samples)),

@@ -90,6 +90,8 @@ def sample(request: SampleRequest, finished: Finished = lambda path: None) -> Sa
     ops.choose_device(request.device, request.workers)
     _name_model(model, request.model, request.settings.schedule)
     opened = list(_opened(request, model))
+    for dtype in sorted({one.record.model.dtype for one in opened} - {"float32"}):
+        say(f"The network's matrix products are done in {dtype}")
     network = cache(partial(load_network, model))  # only if something is missing
     parts = [_sample_run(one, network, request, finished) for one in opened]
     return Sampled(sum(part.failed for part in parts), sum(part.held_by_others for part in parts))
