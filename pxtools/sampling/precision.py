@@ -17,17 +17,17 @@ def precision(asked: str | None, begun: str | None, model: ModelFile, run: Path)
     """
     if not ops.on_cpu():
         return asked or begun or "float32"
-    lacking = bfloat16.missing()
     if begun and asked in (None, begun):
-        if begun == "bfloat16" and lacking:
+        if begun == "bfloat16" and (lacking := bfloat16.missing()):
             warn(f"{run}: continuing in bfloat16, slower here: {lacking}")
         return begun
     if asked is None:
-        fast = not lacking and model.config.c_token >= NARROWEST
-        return "bfloat16" if fast else "float32"
-    if asked == "float16":
-        lacking = "a CPU has no fast products of float16"
-    if asked != "float32" and lacking:
+        pays = model.config.c_token >= NARROWEST and not bfloat16.missing()
+        return "bfloat16" if pays else "float32"
+    if asked == "float32":
+        return asked
+    no_float16 = "a CPU has no fast products of float16"
+    if lacking := no_float16 if asked == "float16" else bfloat16.missing():
         warn(f"--dtype {asked}: {lacking}; float32 is used")
         return "float32"
     return asked
