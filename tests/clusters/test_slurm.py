@@ -102,3 +102,20 @@ def test_shards_killed_requeued_and_preempted_make_what_one_process_makes(
     assert len(cifs) == 8
     for cif in cifs:
         assert (seed_folder(out) / "predictions" / cif.name).read_bytes() == cif.read_bytes()
+
+
+def test_a_shard_goes_on_after_its_time_limit(cluster: dict[str, str], tmp_path: Path) -> None:
+    """Warned 50 s before the end of its minute, or somewhat earlier, as Slurm has it."""
+    out = tmp_path / "out"
+    words = ["-i", EXAMPLE, "-o", out, "-m", "nano", "--N_sample", 2, "--N_step", 1000]
+    words += ["--sample_diffusion_chunk_size", 2, "--shards", 1, "--sequences", 0]
+    words += ["--time", "1", "--sbatch=--signal=B:USR1@50"]
+    done = subprocess.run(
+        command("px-submit", *words), env=cluster, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    wait_for_queue(cluster)
+    assert "shard 0 goes back into the queue" in log(out, 0)
+    assert "Continuing after step" in log(out, 0)
+    assert "DUE TO TIME LIMIT" not in log(out, 0)
+    assert run("px-status", out).returncode == 0
