@@ -366,6 +366,11 @@ def arithmetic(dtype: str = "float32") -> str:
     return f"{_blas_name()}; {bfloat16.name()}" if dtype == "bfloat16" else _blas_name()
 
 
+def device_name() -> str:
+    """The processor's or the graphics card's, as MLX knows it."""
+    return str(mx.device_info().get("device_name", "unknown"))
+
+
 def _blas_name() -> str:
     """ "unknown" where a BLAS does not tell."""
     found = sorted(_blas.info(), key=lambda library: "numpy" not in library["filepath"])

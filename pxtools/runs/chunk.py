@@ -30,6 +30,7 @@ class Chunk:
     atoms: Atoms
     sequences: list[list[str]]  # of the target chains, in full
     target: Atoms | None  # the whole deposited target, for models that see its backbone only
+    computed_by: str = "unknown"  # the device, and what did the products: for people
 
 
 def pack_chunk(chunk: Chunk) -> bytes:
@@ -43,6 +44,7 @@ def pack_chunk(chunk: Chunk) -> bytes:
             "sequences": chunk.sequences,
             "target": _pack_atoms(chunk.target) if chunk.target else None,
             "coordinates": pack_array(chunk.xyz),
+            "computed_by": chunk.computed_by,
         }
     )
 
@@ -65,6 +67,7 @@ def unpack_chunk(data: bytes) -> Chunk:
         sequences = [[_word(name) for name in chain] for chain in fields["sequences"]]
         record = RunRecord.from_dict(fields["run"])
         xyz = unpack_array(fields["coordinates"])
+        computed_by = shown(fields.get("computed_by") or "unknown")
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise DamagedError(f"a field is missing or not what it should be: {error!r}") from None
     if xyz.shape != (len(samples), len(atoms), 3):
@@ -76,7 +79,7 @@ def unpack_chunk(data: bytes) -> Chunk:
         raise DamagedError(f"{len(sequences)} sequences for {n_chains} chains")
     if len(set(samples)) < len(samples) or min(samples, default=0) < 0:
         raise DamagedError("its sample indices are not distinct numbers")
-    return Chunk(record, samples, xyz, atoms, sequences, target)
+    return Chunk(record, samples, xyz, atoms, sequences, target, computed_by)
 
 
 def _pack_atoms(atoms: Atoms) -> dict[str, Any]:

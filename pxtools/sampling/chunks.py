@@ -14,6 +14,7 @@ import numpy as np
 from pxtools.console import Progress, say, warn
 from pxtools.errors import DamagedError
 from pxtools.interrupt import Interrupted, uninterrupted
+from pxtools.network import ops
 from pxtools.runs.chunk import Chunk, pack_chunk
 from pxtools.runs.files import set_aside, write_atomically
 from pxtools.runs.folder import RunDir
@@ -173,6 +174,7 @@ class Diffusion:
             atoms=design.features.atoms,
             sequences=design.sequences,
             target=design.whole_target,
+            computed_by=f"{ops.device_name()}: {ops.arithmetic(self.job.record.model.dtype)}",
         )
 
     def _resumed(self) -> Point | None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from processes import command, environment, run, small_run, write_task
 
 from pxtools.errors import DamagedError, InputError
+from pxtools.network import ops
 from pxtools.network.pxdesign import Condition
 from pxtools.runs.chunk import pack_chunk, read_chunk, unpack_chunk
 from pxtools.runs.design_cif import cif_writer
@@ -330,3 +331,8 @@ def test_hostile_coordinates_and_names_are_refused(chunk: Path) -> None:
     fields["coordinates"] = pack_array(np.zeros((2, 3, 3))) | {"shape": [2**62, 2**62, 3]}
     with pytest.raises(DamagedError):
         unpack_chunk(seal(fields))
+
+
+def test_a_chunk_says_what_computed_it(reference: Path) -> None:
+    chunk = read_chunk(run_folder(reference) / "chunks" / "samples_0-1.msgpack")
+    assert chunk.computed_by == f"{ops.device_name()}: {ops.arithmetic()}"
