@@ -1,7 +1,6 @@
 """The two kinds of errors that are the input's, not the program's."""
 
 import errno
-import json
 import re
 from typing import Any
 
@@ -36,6 +35,8 @@ def is_out_of_memory(error: Exception) -> bool:
 def shown(value: Any, limit: int = 120) -> str:
     """A value from a user's file in one short, printable line, as the file would have it."""
     if isinstance(value, dict | list | bool):
+        import json  # not at every start
+
         value = json.dumps(value, ensure_ascii=False, default=str)
     text = "" if value is None else str(value)
     text = "".join(c if c.isprintable() else "?" for c in text)

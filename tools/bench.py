@@ -38,7 +38,8 @@ from pxtools.runs.record import ChainRecord, ModelRecord, RunJson, RunRecord, Ta
 from pxtools.runs.schedule import Schedule
 from pxtools.structure.parsing import read_structure
 from pxtools.structure.reading import protein_chains
-from pxtools.structure.residues import BACKBONE, ResidueNumber, letter_of
+from pxtools.structure.residue_number import ResidueNumber
+from pxtools.structure.residues import BACKBONE, letter_of
 from pxtools.structure.target import TargetChain
 from pxtools.task.reading import read_tasks
 from pxtools.task.target import read_target

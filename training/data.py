@@ -14,7 +14,8 @@ from pxtools.structure.backbone import (
     radius_of_gyration,
     secondary_structure,
 )
-from pxtools.structure.residues import AMINO_ACIDS, N_RESTYPES, ResidueNumber, residue_types
+from pxtools.structure.residue_number import ResidueNumber
+from pxtools.structure.residues import AMINO_ACIDS, N_RESTYPES, residue_types
 from pxtools.structure.target import TargetChain, TargetResidue
 
 LETTERS = dict(zip("ARNDCQEGHILKMFPSTWYV", AMINO_ACIDS, strict=True))

@@ -8,11 +8,11 @@ import numpy as np
 
 from pxtools.network.conformers import Conformers
 from pxtools.structure.atoms import Atoms, chain_name
+from pxtools.structure.residue_number import ResidueNumber
 from pxtools.structure.residues import (
     BACKBONE,
     DESIGN_RESTYPE,
     RESTYPE,
-    ResidueNumber,
     element_index,
     residue_types,
 )

@@ -12,7 +12,8 @@ from pxtools.report.contents import Pose, Target, TargetResidue
 from pxtools.structure.complex import Complex, Residue, as_complex, read_chains, read_facts
 from pxtools.structure.geometry import superposition
 from pxtools.structure.reading import heavy_atoms
-from pxtools.structure.residues import ResidueNumber, parent_of
+from pxtools.structure.residue_number import ResidueNumber
+from pxtools.structure.residues import parent_of
 
 BLANK = "GLY"  # what designs without a sequence are written as
 MAX_TARGETS = 50

@@ -2,8 +2,6 @@
 
 import os
 import re
-import secrets
-import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,7 +10,7 @@ from pathlib import Path
 from pxtools.console import warn
 from pxtools.errors import InputError
 
-HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40]
+HOST = re.sub(r"[^A-Za-z0-9-]", "-", os.uname().nodename)[:40]
 STALE_SECONDS = 3600
 STALE_SECONDS_OF_OTHER_HOSTS = 24 * 3600  # their clocks may be hours off
 TEMPORARY = re.compile(r"\..*?(?:\.(?P<host>[A-Za-z0-9-]+)\.\d+\.[0-9a-f]{8}|\.\d+)\.tmp")
@@ -67,7 +65,7 @@ def _write(path: Path, data: bytes, sync_folder: bool, publish: Callable[[Path],
 
 def temporary_name(path: Path) -> Path:
     """A hidden name beside a file that no other process uses, in whatever container."""
-    unique = f"{HOST}.{os.getpid()}.{secrets.token_hex(4)}"
+    unique = f"{HOST}.{os.getpid()}.{os.urandom(4).hex()}"
     return path.with_name(f".{path.name[:120]}.{unique}.tmp")
 
 

@@ -72,6 +72,13 @@ class RunDir:
     def state(self, samples: list[int]) -> Path:
         return self.chunks / f"samples_{spans(samples)}.state"
 
+    def count_sequences(self) -> int:
+        """How many lines sequences.csv has, its header left out; 0 where there is none."""
+        try:
+            return max(0, (self.path / "sequences.csv").read_bytes().count(b"\n") - 1)
+        except OSError:
+            return 0
+
     def cif_samples(self) -> set[int]:
         """The samples whose CIF is there, by name."""
         pattern = self._cif_name

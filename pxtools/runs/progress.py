@@ -11,9 +11,8 @@ from pxtools.errors import DamagedError, InputError
 from pxtools.runs.folder import RunDir, find_runs
 from pxtools.runs.lock import Lock
 from pxtools.runs.record import RunJson
-from pxtools.runs.sequences import count
 from pxtools.runs.shards import Shard
-from pxtools.runs.state import StateHead
+from pxtools.runs.state_head import StateHead
 from pxtools.runs.workers import Worker, workers_of
 
 ShardState = Literal["complete", "running", "suspended", "stopped", "dead", "waiting"]
@@ -191,7 +190,7 @@ def progress_of(run: RunDir) -> RunProgress | UnreadableRun:
         done=len(done),
         chunks=len(chunks),
         cifs=len(cifs),
-        sequences=count(run.path),
+        sequences=run.count_sequences(),
         begun=begun,
         shards=list(_shards(workers, done)),
         working=not suspended and (bool(alive) or any(chunk.working for chunk in begun)),

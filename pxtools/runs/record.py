@@ -12,7 +12,7 @@ from pxtools.errors import DamagedError, InputError, shown
 from pxtools.runs.files import write_atomically, write_first
 from pxtools.runs.folder import MAX_SAMPLES, RunDir
 from pxtools.runs.schedule import Schedule
-from pxtools.structure.residues import ResidueNumber, read_hotspots, write_hotspots
+from pxtools.structure.residue_number import ResidueNumber, read_hotspots, write_hotspots
 
 RUN_FORMAT = 1
 INFORMATIVE = ("format", "task.structure", "model.name")  # what two runs may differ in

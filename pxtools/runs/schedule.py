@@ -1,12 +1,16 @@
 """Noise levels and step scales of the sampler (AF3 Alg. 18, PXDesign's schedules)."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from pxtools.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SIGMA_DATA, S_MAX, S_MIN, RHO = 16.0, 160.0, 4e-4, 7
 MAX_STEPS = 100_000
@@ -44,6 +48,8 @@ class Schedule:
 
     def levels(self) -> np.ndarray:
         """Noise levels in Å, (N_step + 1,), from 2560 down to 0."""
+        import numpy as np  # only looking at a run needs none
+
         i = np.arange(self.N_step + 1) / self.N_step
         top, bottom = S_MAX ** (1 / RHO), S_MIN ** (1 / RHO)
         levels = SIGMA_DATA * (top + i * (bottom - top)) ** RHO

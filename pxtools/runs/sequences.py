@@ -61,11 +61,3 @@ def best_of_each(folder: Path, run: str) -> dict[str, Sequence]:
         if row.design not in best or row.score < best[row.design].score:
             best[row.design] = row
     return best
-
-
-def count(folder: Path) -> int:
-    """How many lines sequences.csv has, its header left out; 0 where there is none."""
-    try:
-        return max(0, (folder / "sequences.csv").read_bytes().count(b"\n") - 1)
-    except OSError:
-        return 0

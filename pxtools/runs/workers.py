@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -92,7 +91,7 @@ class Presence:
     def __init__(self, run: RunDir, part: Part, wanted: Collection[int], blas: str):
         self.run, self.part, self.wanted, self.blas = run, part, sorted(wanted), blas
         self.samples: list[int] = []
-        name = f"{HOST}_{os.getpid()}_{secrets.token_hex(4)}"
+        name = f"{HOST}_{os.getpid()}_{os.urandom(4).hex()}"
         if isinstance(part, Shard):  # its file stays, so that px-status knows the shards
             name = part.in_names
         self.path = run.workers / f"{name}.json"

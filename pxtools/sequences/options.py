@@ -10,7 +10,7 @@ import numpy as np
 
 from pxtools.errors import InputError
 from pxtools.network.protein_mpnn import ALPHABET, UNKNOWN
-from pxtools.structure.residues import ResidueNumber
+from pxtools.structure.residue_number import ResidueNumber
 
 AMINO_ACIDS = ALPHABET[:UNKNOWN]
 MAX_SEQUENCES = 10_000

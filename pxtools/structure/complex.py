@@ -18,7 +18,8 @@ from pxtools.structure.reading import (
     heavy_atoms,
     protein_chains,
 )
-from pxtools.structure.residues import BACKBONE, ResidueNumber, parent_of, vdw_radius
+from pxtools.structure.residue_number import ResidueNumber
+from pxtools.structure.residues import BACKBONE, parent_of, vdw_radius
 
 Key = tuple[str, ResidueNumber]  # chain and number, as the file has them
 CONTACT = 8.0  # Å between CB atoms

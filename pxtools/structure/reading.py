@@ -8,7 +8,8 @@ import gemmi
 
 from pxtools.errors import InputError
 from pxtools.structure.parsing import StructureFile
-from pxtools.structure.residues import ResidueNumber, parent_of
+from pxtools.structure.residue_number import ResidueNumber
+from pxtools.structure.residues import parent_of
 
 CONFORMER_REACH = 5.0  # Å between two CA atoms of a residue at most
 PEPTIDES = (gemmi.PolymerType.PeptideL, gemmi.PolymerType.PeptideD)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pxtools.structure.residues import ResidueNumber
+from pxtools.structure.residue_number import ResidueNumber
 
 
 @dataclass(frozen=True)

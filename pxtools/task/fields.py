@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pxtools.errors import InputError, shown
-from pxtools.structure.residues import ResidueNumber, parent_of, three_letters
+from pxtools.structure.residue_number import ResidueNumber
+from pxtools.structure.residues import parent_of, three_letters
 from pxtools.task.types import BinderLengths
 
 LONGEST_RANGE = 1000  # of hotspots or binder lengths

@@ -15,7 +15,8 @@ from pxtools.structure.atoms import chain_name
 from pxtools.structure.backbone import expected_radius
 from pxtools.structure.geometry import distances, exposed_area
 from pxtools.structure.reading import Polymer, author_number, heavy_atoms
-from pxtools.structure.residues import ResidueNumber, vdw_radius
+from pxtools.structure.residue_number import ResidueNumber
+from pxtools.structure.residues import vdw_radius
 from pxtools.structure.target import TargetChain, TargetResidue
 from pxtools.task.design import Design, prepare
 from pxtools.task.target import pick_target, read_polymers

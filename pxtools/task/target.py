@@ -9,14 +9,8 @@ from pxtools.console import warn
 from pxtools.errors import InputError
 from pxtools.structure.parsing import NO_LETTER, read_structure
 from pxtools.structure.reading import Polymer, atoms_twice, heavy_atoms, protein_chains
-from pxtools.structure.residues import (
-    BACKBONE,
-    CAPS,
-    PROTONATED,
-    ResidueNumber,
-    parent_of,
-    residue_types,
-)
+from pxtools.structure.residue_number import ResidueNumber
+from pxtools.structure.residues import BACKBONE, CAPS, PROTONATED, parent_of, residue_types
 from pxtools.structure.target import TargetChain, TargetResidue
 from pxtools.task.fields import nearest
 from pxtools.task.types import ChainPick, Task

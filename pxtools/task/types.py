@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from pxtools.structure.residues import ResidueNumber
+from pxtools.structure.residue_number import ResidueNumber
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import pytest
 from conftest import DATA
 from processes import command, environment, run, small_run
 
-from pxtools.runs.state import StateHead
+from pxtools.runs.state_head import StateHead
 
 pytestmark = pytest.mark.slow
 ROOT = DATA.parent.parent

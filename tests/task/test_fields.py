@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pxtools.errors import InputError
-from pxtools.structure.residues import ResidueNumber
+from pxtools.structure.residue_number import ResidueNumber
 from pxtools.task import fields
 from pxtools.task.fields import Field
 from pxtools.task.reading import read_tasks

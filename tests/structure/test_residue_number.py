@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pxtools.structure.residues import ResidueNumber, read_hotspots, write_hotspots
+from pxtools.structure.residue_number import ResidueNumber, read_hotspots, write_hotspots
 
 numbers = st.builds(ResidueNumber, st.integers(-999_999, 999_999), st.sampled_from(["", *"aBZ"]))
 
