@@ -10,13 +10,18 @@ pxdesign sequence DIR                   px-sequence DIR
 pxdesign prepare-msa                    not needed: the generator uses no alignments
 """
 
+from __future__ import annotations
+
 import importlib
 import sys
+from typing import TYPE_CHECKING
 
 from pxtools import __version__
-from pxtools.commands.front import Front
 from pxtools.console import say, warn
 from pxtools.interrupt import leave
+
+if TYPE_CHECKING:
+    from pxtools.commands.front import Front
 
 TOOLS = {
     "sample": "sample",
@@ -54,6 +59,8 @@ OURS = {option.lower(): option for option in OPTIONS} | SYNONYMS
 def main() -> None:
     name, *words = sys.argv[1:] or [""]
     if name in ("pipeline", "infer"):
+        from pxtools.commands.front import Front
+
         leave(pipeline(Front(), words))
     if name in TOOLS:
         run_here(TOOLS[name], translated(words))

@@ -7,15 +7,12 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pxtools.commands.example import example_task
-from pxtools.commands.front import Front
 from pxtools.commands.pxdesign import FLAGS, OURS, pipeline, run_here, translated
-from pxtools.commands.until import INCOMPLETE, N_MAX, sample_until
 from pxtools.console import say
 from pxtools.interrupt import FRONT, leave
 
@@ -51,7 +48,7 @@ class Asked:
     dump_dir: str | None = None
     sequences: str = "1"  # of each design, in a pipeline
     until: str = ""  # so many designs pass every check, in a pipeline
-    N_max: str = str(N_MAX)  # samples of each run at most
+    N_max: str = ""  # samples of each run at most, until so many pass
     options: list[str] = field(default_factory=list)
 
 
@@ -148,10 +145,15 @@ def _example(given: str | None) -> str:
 
 def whole_pipeline(words: list[str], task: list[str], folder: str, asked: Asked) -> int:
     """Sample, write, choose amino acids; say how far all is, list the best, write the page."""
+    import subprocess
+
+    from pxtools.commands.front import Front
+    from pxtools.commands.until import INCOMPLETE, N_MAX, sample_until
+
     front = Front()
     sequences = asked.sequences
     if asked.until:
-        limits = (int(asked.until), int(asked.N_max))
+        limits = (int(asked.until), int(asked.N_max or N_MAX))
         code = sample_until(front, lambda more: pipeline(front, [*words, *more]), folder, *limits)
     else:
         code = pipeline(front, words)

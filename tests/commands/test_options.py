@@ -18,6 +18,7 @@ from pxtools.commands import cli, pxdesign, recipe
 from pxtools.errors import InputError
 
 ROOT = DATA.parent.parent
+OLD_RUNS = DATA / "old_runs/scored"
 TOOLS = sorted(set(help_texts()) - {"pxdesign"})
 
 
@@ -46,6 +47,18 @@ def test_help_and_version_of_a_process() -> None:
 
     for tool in ("px-status", "pxdesign"):
         assert run(tool, "--version").stdout == f"{tool} {__version__}\n"
+
+
+@pytest.mark.parametrize("words", [(t, "--help") for t in help_texts()] + [("px-status", OLD_RUNS)])
+def test_looking_starts_at_once(words: tuple[object, ...]) -> None:
+    python, *module = command(*map(str, words))
+    started = subprocess.run(
+        [python, "-X", "importtime", *module], capture_output=True, text=True, env=environment()
+    )
+    assert started.returncode == 0 and started.stdout
+    loaded = {line.rpartition("|")[2].strip() for line in started.stderr.splitlines()}
+    assert "pxtools.commands" in loaded
+    assert loaded.isdisjoint({"numpy", "gemmi", "mlx", "yaml", "msgpack", "tqdm", "subprocess"})
 
 
 @pytest.mark.parametrize("tool", TOOLS)
