@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import shlex
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from argh import arg
 
 from pxtools.commands import cli
 from pxtools.console import say
 from pxtools.errors import InputError
-
-if TYPE_CHECKING:
-    from pxtools.report.contents import Run
-    from pxtools.report.gathering import Source
 
 
 @arg("paths", nargs="+", help="results folders, run folders, or CSV tables of px-score")
@@ -41,12 +34,9 @@ def px_report(
 
     Designs that have no scores yet are scored first (px-score). The page's path goes to stdout.
     """
-    from pxtools.report.gathering import ReportRequest, gather
+    from pxtools.report.gathering import ReportRequest, reports
     from pxtools.report.page import render
     from pxtools.runs.files import write_atomically
-    from pxtools.runs.tables import columns_of
-    from pxtools.scoring.checks import standard_checks
-    from pxtools.scoring.columns import Scores
     from pxtools.task.reading import read_tasks
 
     if in_3d < 0:
@@ -55,31 +45,22 @@ def px_report(
         raise InputError.of("--every", "number", "1 or more", every)
     if watch and output == "-":
         raise InputError.of("--watch", "-o", "a file", "-")
-    given = [Path(path) for path in paths]
-    page = _page(given, output)
-    tasks = read_tasks(input_json_path) if input_json_path else []
-    while True:
-        request = ReportRequest(
-            sources=_sources(given, quiet),
-            columns=columns_of(Scores),
-            checks=standard_checks(),
-            page=page,
-            command=shlex.join(["px-report", *sys.argv[1:]]),
-            tasks=tasks,
-            in_3d=in_3d,
-        )
-        report = gather(request)
-        goes_on = watch and any(map(_is_incomplete, report.runs))
-        report = replace(report, reload_seconds=every if goes_on else None)
+    page = _page([Path(path) for path in paths], output)
+    request = ReportRequest(
+        paths=[Path(path) for path in paths],
+        page=page,
+        command=shlex.join(["px-report", *sys.argv[1:]]),
+        tasks=read_tasks(input_json_path) if input_json_path else [],
+        in_3d=in_3d,
+        quiet=quiet,
+    )
+    for report in reports(request, every if watch else None):
         if output == "-":
             sys.stdout.buffer.write(render(report))
             return
         write_atomically(page, render(report))
-        if not goes_on:
-            break
-        if not quiet:
+        if report.reload_seconds and not quiet:
             say(f"  {page}: {len(report.designs)} designs; again in {every} s")
-        time.sleep(every)
     if not quiet:
         say(f"✓ Wrote a page of {len(report.designs)} designs; open it in a browser:")
     print(page)
@@ -90,34 +71,6 @@ def _page(given: Sequence[Path], output: str | None) -> Path:
         return Path(output)
     folder = given[0] if len(given) == 1 and given[0].is_dir() else Path()
     return folder / "report.html"
-
-
-def _is_incomplete(run: Run) -> bool:
-    return run.asked is not None and run.done < run.asked
-
-
-def _sources(given: Sequence[Path], quiet: bool) -> list[Source]:
-    """The runs below the folders, their designs scored, and the tables."""
-    from pxtools.report.gathering import Source
-    from pxtools.report.sheets import read_sheet
-    from pxtools.runs.folder import RunDir, find_runs
-    from pxtools.runs.tables import columns_of
-    from pxtools.scoring.columns import Scores
-    from pxtools.scoring.summary import update
-
-    sources: dict[Path, Source] = {}
-    for path in given:
-        if path.is_file() and not (path.parent / "run.json").is_file():
-            sources[path] = Source(path, read_sheet(path, columns_of(Scores)))
-            continue
-        folder = path.parent if path.is_file() else path
-        runs: list[RunDir] = find_runs(folder)
-        if not runs:
-            raise InputError.of(folder, "folder", "at least one run of px-sample", "none yet")
-        for run in runs:
-            rows = [vars(row) for row in update(run, None, quiet)]
-            sources[run.path] = Source(run.path, rows, run)
-    return list(sources.values())
 
 
 def main() -> None:

@@ -101,3 +101,8 @@ class Report:
     designs: tuple[Design, ...]
     reload_seconds: int | None = None  # None: the page stays as it is
     notes: tuple[str, ...] = ()  # what was left out, and why
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no run lacks designs."""
+        return all(run.asked is None or run.done >= run.asked for run in self.runs)

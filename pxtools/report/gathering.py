@@ -1,9 +1,10 @@
 """A report of runs and of scored structures from other sources."""
 
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from pxtools.console import warn
 from pxtools.errors import DamagedError, InputError
 from pxtools.report.contents import Column, Design, Kind, Lettered, Pose, Report, Run
 from pxtools.report.poses import Key, Reader, Site, read_probabilities
-from pxtools.report.sheets import Cells
+from pxtools.report.sources import Source, best_of, labels_of, read_sources, title_of
 from pxtools.runs.chunk import read_chunk
 from pxtools.runs.design_cif import target_cif
 from pxtools.runs.designs import samples_of, texts_of
@@ -21,8 +22,10 @@ from pxtools.runs.folder import RunDir
 from pxtools.runs.progress import RunProgress, progress_of
 from pxtools.runs.record import RunJson
 from pxtools.runs.sequences import table
-from pxtools.runs.tables import Check
+from pxtools.runs.tables import Check, columns_of
 from pxtools.runs.tables import Column as TableColumn
+from pxtools.scoring.checks import standard_checks
+from pxtools.scoring.columns import Scores
 from pxtools.structure.atoms import Atoms, chain_name
 from pxtools.structure.parsing import parse_structure, read_structure, structure_text
 from pxtools.structure.reading import Polymer, author_number, protein_chains
@@ -42,96 +45,64 @@ DEMONSTRATION = (
 
 
 @dataclass(frozen=True)
-class Source:
-    """Designs of one origin: a run and its rows, or a table of scored structures."""
-
-    path: Path  # the run's folder, or the table
-    rows: Sequence[Cells]  # with `design`: a run's design, or a structure file
-    run: RunDir | None = None
-
-
-@dataclass(frozen=True)
 class ReportRequest:
-    """What a report is made of. `columns` tells what is known of columns by name."""
+    """What a report is made of: results folders, folders or files of runs, tables of px-score."""
 
-    sources: Sequence[Source]
-    columns: Sequence[TableColumn]
-    checks: Mapping[str, Check]
+    paths: Sequence[Path]
     page: Path  # where it will be: paths of files are written as seen from there
     command: str
     tasks: Sequence[Task] = ()  # their structures show what the crop cut away
     in_3d: int = 1000  # the best designs, which get coordinates
-    reload_seconds: int | None = None
+    quiet: bool = False
+
+
+def reports(request: ReportRequest, every: int | None = None) -> Iterator[Report]:
+    """The report; where `every` is given again so many seconds later, until all is complete."""
+    while True:
+        report = gather(request)
+        if every is None or report.is_complete:
+            yield report
+            return
+        yield replace(report, reload_seconds=every)
+        time.sleep(every)
 
 
 def gather(request: ReportRequest) -> Report:
-    """Everything that the page shows; what cannot be read is left out with a warning."""
-    labels = _labels(request.sources)
+    """Everything that the page shows; what cannot be read is left out with a warning.
+
+    Designs of runs that have no scores yet are scored first.
+    """
+    sources = read_sources(request.paths, request.quiet)
+    labels = labels_of(sources)
     reader = Reader()
-    best = _best(request.sources, request.in_3d)
-    sequences = [_sequences(s.run) if s.run else {} for s in request.sources]
-    columns = _columns(request, any(sequences))
+    best = best_of(sources, request.in_3d)
+    sequences = [_sequences(s.run) if s.run else {} for s in sources]
+    columns = _columns(sources, any(sequences))
     runs: list[Run] = []
     designs: list[Design] = []
-    for number, source in enumerate(request.sources):
+    for number, source in enumerate(sources):
         runs.append(_run(source, labels[number]))
         poses = _poses(reader, source, best[number], request.tasks)
         made = _designs(source, number, columns, poses, sequences[number], request.page)
         designs.extend(made)
     return Report(
-        title=_title(request.sources),
+        title=title_of(sources),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         command=request.command,
         columns=columns,
-        checks=_checks(request, columns),
+        checks=_checks(columns),
         runs=tuple(runs),
         targets=tuple(reader.targets),
         designs=tuple(designs),
-        reload_seconds=request.reload_seconds,
         notes=_notes(designs, request.in_3d),
     )
 
 
-def _labels(sources: Sequence[Source]) -> list[str]:
-    """A name for each source, told apart by the folders above where needed."""
-    labels = [f"{s.run.name} {s.path.name}" if s.run else s.path.name for s in sources]
-    for depth in range(1, 12):
-        counts = Counter(labels)
-        if max(counts.values(), default=1) == 1:
-            return labels
-        labels = [
-            f"{s.path.absolute().parts[-depth - 1 : -depth] or ('',)[0]}/{label}"
-            if counts[label] > 1
-            else label
-            for s, label in zip(sources, labels, strict=True)
-        ]
-    return [f"{label} ({i})" for i, label in enumerate(labels, 1)]
-
-
-def _title(sources: Sequence[Source]) -> str:
-    names = list(dict.fromkeys(s.run.name if s.run else s.path.stem for s in sources))
-    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return ", ".join(names[:4]) + more or "no designs"
-
-
-def _best(sources: Sequence[Source], count: int) -> list[set[str]]:
-    """The designs of each source that are among the best `count` of all, by their ranks."""
-    places = [
-        (rank if isinstance(rank := row.get("rank"), int) else len(source.rows), number, at)
-        for number, source in enumerate(sources)
-        for at, row in enumerate(source.rows)
-    ]
-    best: list[set[str]] = [set() for _ in sources]
-    for _, number, at in sorted(places)[:count]:
-        best[number].add(str(sources[number].rows[at]["design"]))
-    return best
-
-
-def _columns(request: ReportRequest, with_sequences: bool) -> tuple[Column, ...]:
-    known = {c.name: c for c in request.columns}
-    names = dict.fromkeys(name for source in request.sources for row in source.rows for name in row)
+def _columns(sources: Sequence[Source], with_sequences: bool) -> tuple[Column, ...]:
+    known = {c.name: c for c in columns_of(Scores)}
+    names = dict.fromkeys(name for source in sources for row in source.rows for name in row)
     held = [name for name in (*known, *names) if name not in HIDDEN]
-    made = {name: _column(name, known.get(name), request.sources) for name in dict.fromkeys(held)}
+    made = {name: _column(name, known.get(name), sources) for name in dict.fromkeys(held)}
     if with_sequences:
         made["sequence"] = SEQUENCE
     order = [name for name in FIRST if name in made]
@@ -147,11 +118,11 @@ def _column(name: str, known: TableColumn | None, sources: Sequence[Source]) -> 
     return Column(name, kind, "", "a column of the table, not one of px-tools")
 
 
-def _checks(request: ReportRequest, columns: Sequence[Column]) -> dict[str, Check]:
+def _checks(columns: Sequence[Column]) -> dict[str, Check]:
     held = {column.name for column in columns}
     return {
         name: check
-        for name, check in request.checks.items()
+        for name, check in standard_checks().items()
         if "failed" in held and held.issuperset((*check.of, *([check.over] if check.over else [])))
     }
 
