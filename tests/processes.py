@@ -18,7 +18,8 @@ def command(tool: str, *words: object) -> list[str]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "PXTOOLS_WEIGHTS": "/nonexistent", "PYTHONUNBUFFERED": "1", **more}
+    own = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}  # start fast
+    return {**own, "PXTOOLS_WEIGHTS": "/nonexistent", "PYTHONUNBUFFERED": "1", **more}
 
 
 def run(

@@ -354,6 +354,7 @@ def test_a_link_to_a_tool_runs_it_from_its_checkout(tmp_path: Path) -> None:
     assert not (tmp_path / ".venv").exists()
 
 
+@pytest.mark.slow
 def test_an_offline_set_up_ends_in_one_sentence(tmp_path: Path) -> None:
     offline = environment(
         PXTOOLS_VENV=str(tmp_path / "venv"), PIP_INDEX_URL="http://127.0.0.1:9/", PIP_RETRIES="0"

@@ -50,8 +50,7 @@ def areas(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Structure]:
             part[0].remove_chain(name)
         part.write_pdb(str(path))
         found[chains] = PDBParser(QUIET=True).get_structure("x", path)
-        ShrakeRupley(n_points=1000, radii_dict=RADII).compute(found[chains], level="S")
-        ShrakeRupley(n_points=1000, radii_dict=RADII).compute(found[chains], level="A")
+        ShrakeRupley(n_points=300, radii_dict=RADII).compute(found[chains], level="A")
     return found
 
 
