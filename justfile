@@ -109,7 +109,7 @@ setup:
 for-developers:
     @PXTOOLS_EXTRAS="dev,${PXTOOLS_EXTRAS:-}" "{{ root }}/bin/just" --version > /dev/null
 
-# run all tests (further words go to pytest)
+# run all tests (further arguments go to pytest)
 [group("develop")]
 test *words: for-developers
     "{{ python }}" -m pytest {{ parallel }} "$@"

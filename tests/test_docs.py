@@ -30,3 +30,11 @@ def test_every_block_of_the_python_page_runs(
     assert {row.number for done in names["made"] for row in done.rows} == {0, 1}
     assert names["converted"].model.is_file()
     assert "[(2, 2, True)]" in capsys.readouterr().out
+
+
+def test_the_architecture_page_names_every_module() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    for module in ROOT.glob("pxtools/*/*.py"):
+        if module.stem != "__init__" and module.parent.name != "commands":
+            assert f"`{module.stem}`" in page, module
+        assert f"`{module.parent.name}/`" in page
