@@ -60,12 +60,6 @@ def docked(atoms: Atoms, target: Atoms, gap: float) -> np.ndarray:
     return x
 
 
-def _too_close(
-    a: np.ndarray, a_radii: np.ndarray, b: np.ndarray, b_radii: np.ndarray
-) -> np.ndarray:
-    return np.asarray(distances(a, b) < a_radii[:, None] + b_radii - OVERLAP)
-
-
 def clashes(x: np.ndarray, atoms: Atoms, target: Atoms) -> tuple[int, int]:
     """Heavy atoms too close for px-score: binder to target, and inside the binder."""
     binder = atoms.binder
