@@ -26,6 +26,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from pxtools.machine import cores
 from pxtools.network import ops
 from pxtools.network.config import Config
 from pxtools.network.features import Features, featurize, randomly_placed
@@ -341,7 +342,7 @@ def mpnn_products(length: int, n_designed: int, n: int) -> Callable[[], None]:
 def measure_sequences(n: int, repeats: int = 5) -> None:
     """A row, in a process of its own: peak memory is that of this case."""
     network = read_weights("vanilla").network()
-    backbones = [backbone_of_190(i) for i in range(4 * ops.cores())]
+    backbones = [backbone_of_190(i) for i in range(4 * cores())]
     alone = mpnn_products(190, 60, n)
     sequences_of(network, backbones[0], n)
     alone()
@@ -353,7 +354,7 @@ def measure_sequences(n: int, repeats: int = 5) -> None:
     ]
     took, floors = (statistics.median(times) for times in zip(*pairs, strict=True))
     ratio = statistics.median(a / b for a, b in pairs)
-    with ThreadPoolExecutor(ops.cores()) as threads:
+    with ThreadPoolExecutor(cores()) as threads:
         everywhere = seconds(
             lambda: list(threads.map(lambda b: sequences_of(network, b, n), backbones))
         )
@@ -378,7 +379,7 @@ def machine() -> str:
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         cpu = next((line.split(": ")[1] for line in lines if line.startswith("model name")), cpu)
-    return f"{ops.cores()} cores of {cpu}, {platform.system()}, mlx {version('mlx')}"
+    return f"{cores()} cores of {cpu}, {platform.system()}, mlx {version('mlx')}"
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pxtools.network import ops
+from pxtools.machine import cores
 from pxtools.network.protein_mpnn import ALPHABET, UNKNOWN, Backbone, Draw, ProteinMPNN
 from pxtools.network.protein_mpnn_weights import read_weights
 
@@ -76,7 +76,7 @@ def main() -> None:
     for weights in ("vanilla", "soluble"):
         network = read_weights(weights).network()
         jobs = [(network, pair, second) for pair in pairs for second in (False, True)]
-        with ThreadPoolExecutor(ops.cores()) as threads:
+        with ThreadPoolExecutor(cores()) as threads:
             found = np.array(list(threads.map(lambda job: recovery(*job), jobs)))
         numbers = (found.mean(), np.median(found), found.min(), found.max())
         shown = " | ".join(f"{number:.3f}" for number in numbers)

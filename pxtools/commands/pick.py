@@ -39,13 +39,13 @@ def px_pick(
     Without --by the order is px-score's: fewest failed checks, most hotspots, most contacts.
     The same designs give the same picks.
     """
+    from pxtools.machine import cores
     from pxtools.picking.choosing import PickRequest, check_weight, pick
     from pxtools.picking.expressions import condition, quantity
     from pxtools.picking.handing_over import hand_over
     from pxtools.runs.folder import find_runs
     from pxtools.runs.tables import columns_of
     from pxtools.scoring.columns import Scores
-    from pxtools.scoring.processes import cores
     from pxtools.scoring.summary import How
 
     known = columns_of(Scores)

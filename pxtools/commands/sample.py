@@ -91,7 +91,7 @@ def _together(
     request: SampleRequest, options: dict[str, Any], gpus: int | None, processes: int | None
 ) -> int:
     from pxtools.commands.together import Together, for_gpus, for_processes
-    from pxtools.network.ops import cores
+    from pxtools.machine import cores
 
     if gpus is not None and processes is not None:
         raise InputError.of("--gpus", "number", "either --gpus or --processes", "both")

@@ -51,6 +51,7 @@ def px_score(
     binder is the only chain without side chains, else the last one, if --binder names no other.
     Shards keep a table each; without --shard px-score gathers them.
     """
+    from pxtools.machine import cores
     from pxtools.runs.folder import told_apart
     from pxtools.runs.shards import parse_part
     from pxtools.runs.tables import as_csv
@@ -62,7 +63,6 @@ def px_score(
     )
     from pxtools.scoring.columns import Scores
     from pxtools.scoring.predictions import named
-    from pxtools.scoring.processes import cores
     from pxtools.scoring.ranking import ranked
     from pxtools.scoring.summary import How, Scoring, best_sequences, in_words, score_files, summary
     from pxtools.task.reading import read_tasks

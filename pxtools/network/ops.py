@@ -7,7 +7,6 @@ name ends in _ may overwrite its first argument, which must be an array that not
 """
 
 import ctypes
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +20,7 @@ from threadpoolctl import ThreadpoolController
 
 from pxtools.errors import InputError
 from pxtools.interrupt import uninterrupted
+from pxtools.machine import cores
 from pxtools.network import bfloat16
 
 A = TypeVar("A", mx.array, np.ndarray)
@@ -32,13 +32,6 @@ MAX_WORKERS = 128  # OpenBLAS in numpy's wheel has buffers for as many callers
 _workers: ThreadPoolExecutor | None = None
 _n_workers = 0
 _this_thread = threading.local()  # .cores: those that the item at work may use
-
-
-def cores() -> int:
-    """The processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def choose_device(device: str | None, workers: int | None) -> None:

@@ -31,12 +31,6 @@ BATCH = 16  # designs
 WORTH_STARTING = 64  # designs that take as long as it takes to start a process
 
 
-def cores() -> int:
-    """Those that this process may use."""
-    can_tell = hasattr(os, "sched_getaffinity")
-    return len(os.sched_getaffinity(0)) if can_tell else os.cpu_count() or 1
-
-
 @dataclass(frozen=True)
 class Batch:
     """Samples of a run to be scored; those that have a row get what it lacks."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
+from pxtools.machine import cores
 from pxtools.network import ops
 
 
@@ -77,7 +78,7 @@ def test_products_are_the_same_with_as_many_workers_as_are_allowed() -> None:
         together.wait(timeout=60)
         return all(np.array_equal(layer(x), wanted) for _ in range(5))
 
-    before = ops._n_workers or ops.cores()
+    before = ops._n_workers or cores()
     try:
         ops.set_workers(ops.MAX_WORKERS)
         assert all(ops.on_cores(same, range(ops.MAX_WORKERS)))
@@ -87,7 +88,7 @@ def test_products_are_the_same_with_as_many_workers_as_are_allowed() -> None:
 
 @pytest.fixture(params=[2, 3, 16])
 def workers(request: pytest.FixtureRequest) -> Iterator[int]:
-    before, cuts = ops._n_workers or ops.cores(), dict(ops._exact_cuts)
+    before, cuts = ops._n_workers or cores(), dict(ops._exact_cuts)
     ops._exact_cuts.clear()
     ops.set_workers(request.param)
     yield request.param
