@@ -20,7 +20,7 @@ N_max := ""
 root := justfile_directory()
 recipe := root / "tools/recipe"
 python := root / ".venv/bin/python"
-parallel := "-n auto --dist loadfile"
+parallel := "-n auto --dist worksteal"
 export PATH := root / "bin:" + env("PATH")
 export PX_VARIABLES := "preset=" + preset + "\ninput_json_path=" + input_json_path + "\ndump_dir=" + dump_dir + "\nseeds=" + seeds + "\nN_sample=" + N_sample + "\nN_step=" + N_step + "\nsample_diffusion_chunk_size=" + sample_diffusion_chunk_size + "\nmodel=" + model + "\ndevice=" + device + "\nsequences=" + sequences + "\nuntil=" + until + "\nN_max=" + N_max
 

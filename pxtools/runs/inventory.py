@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
 from pxtools.errors import DamagedError, InputError
@@ -33,6 +32,8 @@ def open_run(run: RunDir, record: RunRecord, n_sample: int, blas: str) -> RunJso
         if (run.chunks / ".lock").is_dir():
             set_aside(run.chunks / ".lock", "a folder in place of a file")
         if not run.run_json.exists():
+            from importlib.metadata import version
+
             versions = {name: version(name) for name in PACKAGES} | {"blas": blas}
             replace(known or RunJson(record, n_sample), versions=versions).write_first(run)
         known = raise_n_sample(run, record, n_sample)

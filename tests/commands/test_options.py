@@ -288,6 +288,7 @@ def test_clean_names_the_folder_and_asks(tmp_path: Path) -> None:
     assert "nothing to remove" in just("clean", "out", cwd=tmp_path).stderr
 
 
+@pytest.mark.slow
 def test_paths_that_begin_with_a_hyphen(tmp_path: Path) -> None:
     given, _ = small_run(tmp_path, n=1, steps=2)
     shutil.copy(tmp_path / "bpti.json", tmp_path / "-task.json")

@@ -103,6 +103,7 @@ def test_saving_lines_come_every_50_files(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_existing_files_count_from_the_first_line_on_without_their_chunks(tmp_path: Path) -> None:
     words, folder = small_run(tmp_path, n=10, chunk=10, steps=1)
     run("px-write-cif", stdin=run("px-sample", *words).stdout)
@@ -116,6 +117,7 @@ def test_existing_files_count_from_the_first_line_on_without_their_chunks(tmp_pa
     ]
 
 
+@pytest.mark.slow
 def test_a_run_begun_and_not_saved_is_told_to_resume(tmp_path: Path) -> None:
     words, folder = small_run(tmp_path, n=2, chunk=2, steps=120)
     sampler = subprocess.Popen(

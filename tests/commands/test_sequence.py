@@ -176,6 +176,7 @@ def handed_over(predictor: str, designs: list[Path], folder: Path) -> tuple[list
     return [Path(line) for line in done.stdout.splitlines()], done.stderr
 
 
+@pytest.mark.slow
 def test_hand_over(designs: list[Path], tmp_path: Path) -> None:
     """Every chain, the binder last and without an MSA, in each project's own format."""
     structure = gemmi.read_structure(str(designs[0]))

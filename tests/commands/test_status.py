@@ -7,6 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
 from processes import command, environment, run, small_run
 
 from pxtools.commands.status import COLUMNS, fitted
@@ -29,6 +30,7 @@ def test_a_table_that_fits_is_left_alone() -> None:
     assert list(fitted(rows, 100)) == rows
 
 
+@pytest.mark.slow
 def test_a_suspended_run_is_not_running(tmp_path: Path) -> None:
     words, _ = small_run(tmp_path, n=2, chunk=2, steps=20_000)
     sampler = subprocess.Popen(

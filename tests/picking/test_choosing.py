@@ -55,6 +55,7 @@ def results(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_best_of_several_folders_are_printed(results: Path) -> None:
     words = (results / "finished", results / "scored")
     done = run("px-pick", *words, "-n", "2", "--by", "contacts")

@@ -82,6 +82,7 @@ def residues(results: Path) -> set[str]:
     return {residue.name for model in models for residue in model["C0"]}
 
 
+@pytest.mark.slow
 def test_the_binder_is_written_as_asked(results: Path) -> None:
     write(results, "--residue", "xpb")
     assert residues(results) == {"xpb"}

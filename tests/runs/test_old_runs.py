@@ -55,6 +55,7 @@ def test_a_finished_run_is_extended(old: Path) -> None:
     assert held == [[0, 1], [2], [3]]
 
 
+@pytest.mark.slow
 def test_a_half_finished_run_goes_on_from_its_state(old: Path, tmp_path: Path) -> None:
     first = folder(old, "half", 2) / "chunks/samples_0-1.msgpack"
     before = first.read_bytes()

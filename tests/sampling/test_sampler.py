@@ -38,6 +38,7 @@ def test_the_recorded_run(tiny: Tiny) -> None:
     assert_close(sampled(*tiny, 20), load("tiny/sampler_bpti.npz")["x_final"], 1e-3)
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize("dtype, tolerance", [(mx.float16, 3e-4), (mx.bfloat16, 1e-3)])
 def test_designs_of_reduced_precision_begin_alike(
