@@ -21,12 +21,13 @@ class DamagedError(Exception):
 def is_out_of_memory(error: Exception) -> bool:
     """Whether the machine has given no more memory or threads, in whoever's words."""
     signs = "alloc|memory|can't start new thread|Resource temporarily unavailable"
+    signs += "|failed to map segment"  # of a library
     signs += "|error return without exception set"  # of C code that could not allocate
     return (
         isinstance(error, MemoryError)
         or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
         or (
-            isinstance(error, RuntimeError | SystemError)
+            isinstance(error, RuntimeError | SystemError | ImportError)
             and re.search(signs, str(error)) is not None
         )
     )

@@ -51,7 +51,7 @@ def run(command: Callable[..., Any]) -> NoReturn:
         code = stop.exit_code
     except BrokenPipeError:
         code = CLOSED_PIPE
-    except (InputError, OSError, MemoryError, RuntimeError, SystemError) as error:
+    except (InputError, OSError, MemoryError, RuntimeError, SystemError, ImportError) as error:
         say(f"{name}: {_in_one_line(error)}")
         code = 2
     _leave(code)

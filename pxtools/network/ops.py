@@ -7,10 +7,12 @@ name ends in _ may overwrite its first argument, which must be an array that not
 """
 
 import ctypes
+import resource
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import mlx.core as mx
@@ -29,6 +31,7 @@ EPS = 1e-5
 AT_LEAST = 96  # rows or columns of a part of a product: a multiple of what kernels work on
 SCORES_AT_ONCE = 1 << 18  # of attention, on a CPU: what stays in a core's cache
 MAX_WORKERS = 128  # OpenBLAS in numpy's wheel has buffers for as many callers
+MB_OF_WORKER = 48  # address space: OpenBLAS's buffer and the thread's stack
 _workers: ThreadPoolExecutor | None = None
 _n_workers = 0
 _this_thread = threading.local()  # .cores: those that the item at work may use
@@ -40,16 +43,51 @@ def choose_device(device: str | None, workers: int | None) -> None:
         raise InputError.of("--device", "device", "cpu (MLX has no GPU here)", device)
     if device is not None:
         mx.set_default_device(mx.Device(mx.cpu if device == "cpu" else mx.gpu))
-    if workers is not None:
-        if not 1 <= workers <= MAX_WORKERS:
-            raise InputError.of("--workers", "number", f"1 to {MAX_WORKERS}", workers)
-        set_workers(workers)
+    if workers is not None and not 1 <= workers <= MAX_WORKERS:
+        raise InputError.of("--workers", "number", f"1 to {MAX_WORKERS}", workers)
+    if on_cpu():
+        set_workers(workers or default_workers())
+
+
+def default_workers() -> int:
+    return min(cores(), MAX_WORKERS)
 
 
 def set_workers(n: int) -> None:
-    """Let the CPU work on `n` samples at once."""
+    """Let the CPU work on `n` samples at once. Raises InputError where memory is too limited."""
     global _workers, _n_workers
+    refuse_without_room(n * MB_OF_WORKER, f"{n} workers", "raise it, or make --workers smaller")
+    _take_buffers(n + 1)  # for the main thread too
     _workers, _n_workers = ThreadPoolExecutor(n), n
+
+
+def refuse_without_room(needed: int, what: str, instead: str) -> None:
+    """InputError where a limit leaves less address space than the `needed` MB."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    taken = Path("/proc/self/statm")  # in pages
+    if limit == resource.RLIM_INFINITY or not taken.exists():
+        return
+    pages = int(taken.read_text("ascii").split()[0])
+    left = max(0, limit - pages * resource.getpagesize()) >> 20
+    if left < needed:
+        raise InputError(
+            f"the memory limit of {limit >> 20} MB (ulimit -v) leaves {left} MB; {what} need "
+            f"{needed} MB: {instead}"
+        )
+
+
+def _take_buffers(n: int) -> None:
+    """Have OpenBLAS take its buffers for `n` callers; it keeps them.
+
+    Later, without memory for one, it would end the process.
+    """
+    for library in _blas.lib_controllers:
+        take = getattr(library.dynlib, "blas_memory_alloc", None)
+        give_back = getattr(library.dynlib, "blas_memory_free", None)
+        if take and give_back:
+            take.restype, give_back.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+            for buffer in [take(0) for _ in range(n)]:
+                give_back(buffer)
 
 
 def on_cores(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
@@ -69,7 +107,7 @@ def on_cores(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         _share(part, range(len(items)))
         return results
     if _workers is None:
-        set_workers(min(cores(), MAX_WORKERS))
+        set_workers(default_workers())
     assert _workers
     left_over = len(items) % _n_workers
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pxtools.network.pxdesign import PXDesignD
 
 THREADS_OF_LOAD = 8
+MB_OF_THREAD, MB_OF_MLX = 9, 32  # address space; MLX hangs where it gets less
 MAX_HEADER_BYTES = 100_000_000
 EMBEDDED = "nano"
 RELEASED = "pxdesign_v0.1.0"
@@ -134,7 +135,11 @@ def load_network(model: ModelFile, dtype: str = "float32") -> PXDesignD:
     """
     import mlx.core as mx
 
+    from pxtools.network.ops import refuse_without_room
+
     network = import_module(ARCHITECTURES[model.model_type]).Model(model.config)
+    needed = THREADS_OF_LOAD * MB_OF_THREAD + MB_OF_MLX + (8 * model.n_parameters >> 20)
+    refuse_without_room(needed, f"model {model.name} and MLX", "raise it")
     _try_threads()
     try:
         loaded = mx.load(str(model.path))
