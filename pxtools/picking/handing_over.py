@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pxtools.errors import InputError
 from pxtools.picking.choosing import Candidate, one_name_each
-from pxtools.runs.files import flush_folder, write_atomically
+from pxtools.runs.files import cannot_write, flush_folder, write_atomically
 from pxtools.runs.record import RunJson
 from pxtools.runs.tables import as_csv
 from pxtools.scoring.columns import Scores
@@ -25,7 +24,7 @@ def hand_over(picks: Sequence[Candidate], folder: Path) -> None:
         for name, c in zip(names, picks, strict=True):
             write_atomically(folder / name, c.path.read_bytes(), sync_folder=False)
     except OSError as error:
-        raise InputError(f"{folder}: cannot write there: {error.strerror}") from None
+        raise cannot_write(folder, error) from None
     write_atomically(folder / TABLE, as_csv(Scores, [c.row for c in picks]).encode())
     write_atomically(folder / SCRIPT, script(names, picks).encode())
     flush_folder(folder)

@@ -107,6 +107,15 @@ def make_folder(path: Path) -> None:
         raise InputError(f"{path}: cannot make this folder: {error.strerror}") from None
 
 
+def cannot_write(folder: Path, error: OSError) -> InputError:
+    """What stands in the way of writing in a folder."""
+    wanted = Path(error.filename) if isinstance(error.filename, str) else folder
+    for place in (wanted, folder, *folder.parents):
+        if place.is_file() and isinstance(error, NotADirectoryError | FileExistsError):
+            return InputError(f"{place}: expected a folder, found a file")
+    return InputError(f"{folder}: cannot write there: {error.strerror}")
+
+
 def flush_folder(folder: Path) -> None:
     fd = os.open(folder, os.O_RDONLY)
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pxtools.errors import DamagedError, InputError
 from pxtools.runs.chunk import Chunk, read_chunk
 from pxtools.runs.design_cif import read_cif
-from pxtools.runs.files import set_aside, sweep
+from pxtools.runs.files import cannot_write, set_aside, sweep
 from pxtools.runs.folder import MAX_SAMPLES, RunDir
 from pxtools.runs.record import RunJson, RunRecord
 
@@ -41,7 +41,7 @@ def open_run(run: RunDir, record: RunRecord, n_sample: int, blas: str) -> RunJso
             sweep(folder)
         return known
     except OSError as error:
-        raise InputError(f"{run.path}: cannot write there: {error.strerror}") from None
+        raise cannot_write(run.path, error) from None
 
 
 def raise_n_sample(run: RunDir, record: RunRecord, n_sample: int) -> RunJson:

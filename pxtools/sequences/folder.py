@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import IO
 
 from pxtools.console import warn
-from pxtools.errors import InputError
 from pxtools.interrupt import uninterrupted
 from pxtools.runs import sequences
-from pxtools.runs.files import write_atomically
+from pxtools.runs.files import cannot_write, write_atomically
 from pxtools.runs.lock import WITHOUT_LOCKS
 from pxtools.runs.sequences import Key, Sequence
 from pxtools.runs.shards import WHOLE, Part
@@ -48,7 +47,7 @@ class Folder:
                     "run one px-sequence at a time, or give each its --shard"
                 )
         except OSError as error:
-            raise InputError(f"{self.path}: cannot write there: {error.strerror}") from None
+            raise cannot_write(self.path, error) from None
         self.rows = self._of_this_run(self.table)
         if self.part == WHOLE:
             for table in sequences.tables_of_parts(self.path):

@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pxtools.errors import InputError
-from pxtools.runs.files import write_atomically
+from pxtools.runs.files import cannot_write, write_atomically
 from pxtools.structure.atoms import chain_name
 
 
@@ -49,7 +48,7 @@ def hand_over(predictor: str, complexes: Sequence[Complex], folder: Path) -> Han
         place.mkdir(parents=True, exist_ok=True)
         return WRITERS[predictor](complexes, place.absolute())
     except OSError as error:
-        raise InputError(f"{place}: cannot write there: {error.strerror}") from None
+        raise cannot_write(place, error) from None
 
 
 def _typed(path: Path) -> str:

@@ -394,6 +394,25 @@ def test_closed_streams(tmp_path: Path) -> None:
     assert no_stdout.returncode == 0 and "Completed chunk 2/2" in no_stdout.stderr
 
 
+def test_just_with_a_closed_stdin(tmp_path: Path) -> None:
+    done = closed(0, line=[str(ROOT / "bin/just"), "status", "dump_dir=none"])
+    assert done.returncode == 2 and done.stderr.startswith("px-status: none: folder")
+
+
+@pytest.mark.parametrize(
+    "file", ["out", "out/global_run_0/bpti", "out/global_run_0/bpti/seed_7/chunks"]
+)
+def test_a_file_in_place_of_a_folder(tmp_path: Path, file: str) -> None:
+    words, _ = small_run(tmp_path, n=1, steps=2)
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text("x")
+    done = run("px-sample", *words)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        f"px-sample: {tmp_path / file}: expected a folder, found a file"
+    )
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
 @pytest.mark.parametrize("tool", ["px-status", "px-sample"])
 def test_a_full_disk_behind_stdout(tmp_path: Path, tool: str) -> None:
