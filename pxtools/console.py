@@ -1,10 +1,11 @@
 """What the tools say on stderr: errors, warnings, the documented progress lines, the live bar."""
 
+import os
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
-from typing import NoReturn, Protocol
+from typing import NoReturn, Protocol, TextIO
 
 RULE = "=" * 60
 LEFT_TO_OTHERS = "Nothing left to do here"
@@ -12,6 +13,11 @@ LINE_EVERY_STEPS = 50
 LINE_EVERY_FILES = 50
 LEFT_FROM_SECONDS = 60  # a log says how long it still takes, unless it is less
 WIPE = "\r\x1b[K"  # what a terminal shows on this line, such as the ^C that was typed
+
+
+def is_live(stream: TextIO) -> bool:
+    """Whether it is a terminal on which a line can be written over."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -32,7 +38,7 @@ def say(text: str = "") -> None:
     Where stderr cannot be written (a terminal that is gone, a full disk) nobody is told.
     """
     with suppress(OSError):
-        if sys.stderr.isatty():
+        if is_live(sys.stderr):
             from tqdm import tqdm
 
             tqdm.write(WIPE + text, file=sys.stderr)
@@ -60,7 +66,7 @@ class Progress:
         self.n_sample = n_sample
         self.chunk_size = chunk_size
         self.say = (lambda text="": None) if quiet else say
-        self.bar_off = quiet or not sys.stderr.isatty()
+        self.bar_off = quiet or not is_live(sys.stderr)
         self.to_make, self.made = 0.0, 0.0  # samples; those begun count by their steps
         self.started_at = time.monotonic()
 

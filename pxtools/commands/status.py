@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from argh import arg
 
 from pxtools.commands import cli
-from pxtools.console import duration, in_columns
+from pxtools.console import duration, in_columns, is_live
 
 if TYPE_CHECKING:
     from pxtools.runs.progress import RunProgress, ShardProgress, UnreadableRun
@@ -48,7 +48,7 @@ def px_status(*folders: str, json: bool = False, watch: bool = False) -> None:
     while True:
         runs = status(*map(Path, folders))
         complete = all(run.complete for run in runs)
-        if watch and sys.stdout.isatty():
+        if watch and is_live(sys.stdout):
             print("\033[H\033[2J", end="")
         print(as_json([run.to_dict() for run in runs], indent=2) if json else table(runs, folders))
         sys.stdout.flush()

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from pxtools.commands.cli import EXIT_HELD_BY_OTHERS
 from pxtools.commands.front import Front
-from pxtools.console import LEFT_TO_OTHERS, say, warn
+from pxtools.console import LEFT_TO_OTHERS, is_live, say, warn
 from pxtools.errors import InputError
 from pxtools.runs.folder import samples_in
 
@@ -68,7 +68,7 @@ class Together(Front):
         self.said_by_one: Counter[Line] = Counter()
         self.said: Counter[tuple[bool, str]] = Counter()
         self.left = ""
-        off = not sys.stderr.isatty()
+        off = not is_live(sys.stderr)
         self.bar = tqdm(total=total, desc="  samples", unit="", leave=False, disable=off)
 
     def _hand_on(self, signum: int, frame: FrameType | None) -> None:

@@ -183,11 +183,11 @@ def test_nohup_keeps_a_hang_up_away(tmp_path: Path) -> None:
 class Terminal:
     """A shell in a terminal of its own."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, kind: str = "xterm"):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.chdir(folder)
-            os.execve("/bin/sh", ["sh", "-i"], environment(PS1="READY> ", TERM="xterm"))
+            os.execve("/bin/sh", ["sh", "-i"], environment(PS1="READY> ", TERM=kind))
         self.seen = ""
 
     def type(self, text: str) -> None:
@@ -225,6 +225,19 @@ def test_the_prompt_returns_when_the_cifs_are_written(tmp_path: Path) -> None:
     assert "\x1b[Kpx-sample: stopped" in shown, "the ^C is wiped off the line"
     assert "Saving CIF files: 300/600" in shown and "Traceback" not in shown
     terminal.until("30")
+    terminal.close()
+
+
+def test_a_terminal_that_only_prints_gets_lines_alone(tmp_path: Path) -> None:
+    """TERM=dumb, as in Emacs: no bar, and no codes that it would show."""
+    given, _ = small_run(tmp_path, n=2, steps=60)
+    line = " ".join(f"'{word}'" for word in command("pxdesign", "pipeline", *given))
+    terminal = Terminal(tmp_path, "dumb")
+    terminal.until("READY> ")
+    terminal.type(f"{line}; echo code=$?\n")
+    shown = terminal.until("code=0", 60)
+    assert "Saved all 2 samples" in shown
+    assert "\x1b" not in shown and not re.search(r"\r[^\n]", shown.split("Model", 1)[1])
     terminal.close()
 
 
