@@ -105,7 +105,7 @@ def choose_diverse(k: int, n: int, weight: float, alike: Alike) -> list[int]:
     return chosen
 
 
-LOOK_AHEAD = 64  # candidates compared together
+LOOK_AHEAD = 128  # candidates compared together
 
 
 def _folds_alike(candidates: Sequence[Candidate]) -> Alike:

@@ -107,7 +107,7 @@ def hydrogen_bonds(xyz: np.ndarray, linked: np.ndarray, has_hydrogen: np.ndarray
     i = np.arange(len(xyz))
     near[i, i] = False
     near[i[1:][linked[1:]], i[:-1][linked[1:]]] = False  # its own peptide bond
-    i, j = np.nonzero(near)
+    i, j = np.divmod(np.flatnonzero(near), len(xyz))  # faster than nonzero
     ends = ((n, o, 1), (h, c, 1), (h, o, -1), (n, c, -1))
     energy = np.zeros((len(xyz), len(xyz)))
     energy[i, j] = HBOND_SCALE * sum(

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-SHIFTS = range(-20, 21, 4)  # residues by which the chains are laid side by side to begin with
+SHIFTS = range(-20, 21, 5)  # residues by which the chains are laid side by side to begin with
 PARTS = ((0, 1), (0, 0.5), (0.5, 1), (0.25, 0.75))  # of the residues that have a partner then
-KEPT = 6  # starts that are followed, the best
+KEPT = 4  # starts that are followed, the best
 STEPS = 4  # of alignment and superposition
 AT_ONCE = 256  # pairs
 FAR = 1e4  # Å, where a residue is put that is not there
