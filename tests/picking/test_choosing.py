@@ -31,7 +31,7 @@ def test_lazily_chosen_are_those_of_comparing_all(k: int, seed: int, weight: flo
     assert found == chosen
 
 
-def test_without_weight_the_best_are_chosen_and_nothing_is_compared() -> None:
+def test_without_weight_the_best_are_chosen_and_few_are_compared() -> None:
     compared: list[int] = []
 
     def alike(i: int, others: Sequence[int]) -> np.ndarray:
@@ -39,7 +39,7 @@ def test_without_weight_the_best_are_chosen_and_nothing_is_compared() -> None:
         return np.ones(len(others))
 
     assert choose_diverse(1000, 3, 0.0, alike) == [0, 1, 2]
-    assert len(compared) < 200
+    assert len(compared) < 500
 
 
 def test_copies_of_the_best_are_passed_over() -> None:
