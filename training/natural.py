@@ -10,16 +10,15 @@ import argparse
 import numpy as np
 from data import Pairs
 
+from pxtools.runs.tables import columns_of
 from pxtools.scoring.checks import judged, standard_checks
-from pxtools.scoring.metrics import score
+from pxtools.scoring.columns import Scores
+from pxtools.scoring.metrics import MEASURED, score
 from pxtools.structure.backbone import HELIX, LOOP, STRAND, ideal_cb, secondary_structure
 from pxtools.structure.complex import Complex
-from pxtools.structure.residues import BACKBONE, RADII
+from pxtools.structure.residues import BACKBONE, RADII, ResidueNumber
 
-COLUMNS = (
-    *("bonds_off", "angles_off", "ca_steps_off", "chirality_off", "clashes_inside"),
-    *("clashes_target", "helix", "strand", "contacts"),
-)
+SHORT = 150  # residues that binders are designed with at most, commonly
 
 
 def as_complex(xyz: np.ndarray, seq: np.ndarray, numbers: np.ndarray, n_first: int) -> Complex:
@@ -44,6 +43,9 @@ def as_complex(xyz: np.ndarray, seq: np.ndarray, numbers: np.ndarray, n_first: i
         whole,
         none,
         None,
+        tuple(
+            ("AB"[int(of)], ResidueNumber(int(i))) for of, i in zip(binder, numbers, strict=True)
+        ),
     )
 
 
@@ -62,6 +64,14 @@ def agreement(path: str, count: int = 1000) -> tuple[float, int]:
     return np.mean(same), len(same)
 
 
+def measured(rows: list[Scores]) -> dict[str, list[float]]:
+    """Of each measured column that has a number in every row, the numbers."""
+    names = [column.name for column in columns_of(Scores) if column.name in MEASURED]
+    found = {name: [getattr(row, name) for row in rows] for name in names}
+    found["rg / rg_expected"] = [row.rg / row.rg_expected for row in rows]
+    return {name: v for name, v in found.items() if all(type(x) in (int, float) for x in v)}
+
+
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     ap.add_argument("--pairs", required=True)
@@ -78,15 +88,18 @@ def main() -> None:
         row = score(as_complex(xyz.astype(np.float64), seq, numbers, n_first))
         rows.append(judged(row, standard_checks()))
     print(f"{len(rows)} natural complexes\n")
-    print("| column | mean | median | 95 % are under |\n|---|---|---|---|")
-    values = {name: [getattr(row, name) for row in rows] for name in COLUMNS}
-    values["rg / rg_expected"] = [row.rg / row.rg_expected for row in rows]
-    for name, v in values.items():
-        print(f"| {name} | {np.mean(v):.4f} | {np.median(v):.4f} | {np.percentile(v, 95):.4f} |")
-    print("\n| check | complexes that fail it |\n|---|---|")
+    print("| column | mean | 5 % are under | median | 95 % are under |\n|---|---|---|---|---|")
+    for name, values in measured(rows).items():
+        low, median, high = np.percentile(values, (5, 50, 95))
+        print(f"| {name} | {np.mean(values):.4g} | {low:.4g} | {median:.4g} | {high:.4g} |")
+    short = [row for row in rows if row.binder_length <= SHORT]
+    print(f"\n| check | complexes that pass it | of {len(short)} with at most {SHORT} residues |")
+    print("|---|---|---|")
     for name in standard_checks():
-        failed = np.mean([name in row.failures for row in rows])
-        print(f"| {name} | {100 * failed:.1f} % |")
+        shares = [
+            100 * np.mean([name not in row.failures for row in some]) for some in (rows, short)
+        ]
+        print(f"| {name} | {shares[0]:.1f} % | {shares[1]:.1f} % |")
     if args.chains:
         share, n = agreement(args.chains)
         print(f"\n{100 * share:.1f} % of {n:,} residues have DSSP's secondary structure")

@@ -1,21 +1,29 @@
-"""Which designs are alike: clusters by RMSD, led by the best of each.
+"""Which designs are alike: clusters by RMSD, led by the best of each, and folds by TM-score.
 
-Exact, though few pairs are superposed. A pair is too far apart to be looked at further where
+Clusters are exact, though few pairs are superposed. A pair is too far apart to be looked at
+further where
 - the distances of its atoms to their centre differ by more (no rotation changes them), or
 - an upper bound on what superposition can reach says so: the largest root of the quartic of
   Theobald 2005 (Acta Cryst. A61, 478), approached from above. All pairs' covariances are one
   matrix product.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from pxtools.structure.geometry import paired_rmsds
+from pxtools.structure.geometry import paired_rmsds, upper_bounds
+from pxtools.structure.tm_score import tm_scores
 
 BLOCK = 256  # designs compared with all leaders at once
 SLAB = 1024  # leaders at once
 STEPS = 4  # of Newton's method; pairs that are left are superposed
+COMPARISONS = 80_000  # of folds in all, so many for each design
+FEWEST = 8  # for each design, nevertheless
+AT_FIRST = 3  # that a design is compared with: most follow one of these
+FOLDS_AT_ONCE = 32  # designs whose leaders are looked for together
+OUTLINE_POINTS, OUTLINE_REACH = 20, 12.0  # Å
 ROUNDING = float(np.finfo(np.float32).eps)  # of a product of float32
 
 
@@ -99,24 +107,74 @@ def _near(a: _Folds, b: _Folds, limit: float) -> np.ndarray:
 
 def _may_reach(covariance: np.ndarray, needed: np.ndarray) -> np.ndarray:
     """(k,) False where the signed singular values of (k, 3, 3) surely sum to less."""
-    k = covariance.reshape(-1, 9).T
-    minors = [
-        k[a] * k[b] - k[c] * k[d]
-        for a, b, c, d in (
-            *((4, 8, 5, 7), (3, 8, 5, 6), (3, 7, 4, 6)),
-            *((1, 8, 2, 7), (0, 8, 2, 6), (0, 7, 1, 6)),
-            *((1, 5, 2, 4), (0, 5, 2, 3), (0, 4, 1, 3)),
-        )
-    ]
-    square = (k**2).sum(0)
-    det = k[0] * minors[0] - k[1] * minors[1] + k[2] * minors[2]
-    constant = square**2 - 4 * sum(m**2 for m in minors)
-    root = np.sqrt(3 * square)  # no sum of three singular values is larger
-    possible = root >= needed
-    for _ in range(STEPS):
-        value = ((root**2 - 2 * square) * root - 8 * det) * root + constant
-        slope = 4 * root * (root**2 - square) - 8 * det
-        step = np.divide(value, slope, out=np.zeros_like(root), where=(slope > 0) & (value > 0))
-        root = root - step
-        possible &= root >= needed
-    return possible
+    return np.all([bound >= needed for bound in upper_bounds(covariance, STEPS)], axis=0)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A fold, CA atoms (n, 3) in Å, and others that it may be like, the likeliest first."""
+
+    ca: np.ndarray
+    others: list[np.ndarray]
+
+    def first_alike(self, at_least: float) -> int | None:
+        """The place of one with a TM-score of `at_least`."""
+        for start, end in ((0, AT_FIRST), (AT_FIRST, len(self.others))):
+            scores = tm_scores(self.ca, self.others[start:end], at_least)
+            if len(scores) and scores.max() >= at_least:
+                return start + int(scores.argmax())
+        return None
+
+
+Compare = Callable[[list[Comparison], float], Iterable[int | None]]
+
+
+def one_by_one(comparisons: list[Comparison], at_least: float) -> Iterator[int | None]:
+    return (comparison.first_alike(at_least) for comparison in comparisons)
+
+
+def lead_by_fold(
+    places: Sequence[np.ndarray], at_least: float, compare: Compare = one_by_one
+) -> np.ndarray:
+    """For each design, best first, the number of the one that leads its fold: itself or a leader
+    before it with a TM-score of `at_least`.
+
+    A design is compared with the leaders whose distances within are the most similar, 8 or more.
+    A score found is one that is reached, so that no design follows a leader that it is not like;
+    one that is missed founds a fold more.
+    """
+    outlines = np.array([_outline(ca) for ca in places])
+    most = max(FEWEST, COMPARISONS // max(len(places), 1))
+    leader = np.arange(len(places))
+    leaders = np.zeros(0, int)
+
+    def nearest(i: int, since: int) -> list[int]:
+        """Of the leaders from `since` on, those that are among the nearest of all."""
+        far = ((outlines[leaders] - outlines[i]) ** 2).sum(1)
+        return [j for j in leaders[np.argsort(far, kind="stable")[:most]].tolist() if j >= since]
+
+    for start in range(0, len(places), FOLDS_AT_ONCE):
+        block = range(start, min(start + FOLDS_AT_ONCE, len(places)))
+        before = [nearest(i, 0) for i in block]
+        asked = [
+            Comparison(places[i], [places[j] for j in others])
+            for i, others in zip(block, before, strict=True)
+        ]
+        for i, others, found in zip(block, before, compare(asked, at_least), strict=True):
+            if found is None:
+                others = nearest(i, start)
+                new = Comparison(places[i], [places[j] for j in others])
+                found = new.first_alike(at_least)
+            if found is None:
+                leaders = np.append(leaders, i)
+            else:
+                leader[i] = others[found]
+    return leader
+
+
+def _outline(ca: np.ndarray) -> np.ndarray:
+    """(190,) how near points along a chain are to each other, 20 of them whatever its length."""
+    along = np.linspace(0, len(ca) - 1, OUTLINE_POINTS)
+    points = np.stack([np.interp(along, np.arange(len(ca)), x) for x in ca.T], 1)
+    i, j = np.triu_indices(OUTLINE_POINTS, 1)
+    return (1 / (1 + ((points[i] - points[j]) ** 2).sum(1) / OUTLINE_REACH**2)).astype(np.float32)

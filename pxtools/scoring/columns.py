@@ -17,6 +17,11 @@ class Scores:
         "designs within 2 Å of CA RMSD of a better one, binders superposed, share its number",
         empty="for structures from other sources",
     )
+    fold: int | None = column(
+        "designs of clusters whose best have a TM-score of at least 0.5 to a better one, over the "
+        "longer one's length, share its number (see below)",
+        empty="for structures from other sources",
+    )
     failed: str = column("the checks below that the design does not pass")
     binder_length: int = column("of the binder, those with a complete backbone", "residues")
     target_residues: int = column("of the target, those with a complete backbone", "residues")

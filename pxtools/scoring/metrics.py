@@ -32,7 +32,7 @@ BACKBONE_RADII = np.array([RADII[name[0]] for name in BACKBONE])
 def score(
     c: Complex, design: str = "", run: str = "", around: Surroundings | None = None
 ) -> Scores:
-    """Every metric of one design; `rank` and `cluster` need the others and stay None."""
+    """Every metric of one design; `rank`, `cluster` and `fold` need the others and stay None."""
     measures = Measures(c, around)
     return Scores(
         design=design, run=run, failed="", **{name: getattr(measures, name) for name in MEASURED}

@@ -1,4 +1,5 @@
-"""Scoring in several processes: each is given samples of a run, and gives back rows and places.
+"""Scoring in several processes: each is given samples of a run, and gives back rows and places,
+or folds, and gives back what they are like.
 
 `main` is such a process; it ends when its stdin does.
 """
@@ -11,17 +12,18 @@ import queue
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from io import BufferedReader
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from pxtools.errors import InputError
 from pxtools.runs.designs import texts_of
 from pxtools.runs.folder import RunDir
+from pxtools.scoring.clusters import Comparison, lead_by_fold, one_by_one
 from pxtools.scoring.columns import Scores
 from pxtools.scoring.metrics import filled_in, score
 from pxtools.scoring.surroundings import Surroundings
@@ -29,6 +31,7 @@ from pxtools.structure.design_text import DesignReader
 
 BATCH = 16  # designs
 WORTH_STARTING = 64  # designs that take as long as it takes to start a process
+FOLDS = 4  # that are compared for one question
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,19 @@ class Batch:
     known: dict[str, Scores]
     around: Surroundings | None = None
 
+    def answer(self, reader: DesignReader) -> Iterator[Scored]:
+        """Designs whose files are damaged are left out with a warning."""
+        for sample, text in texts_of(self.run, self.samples):
+            name = self.run.cif(sample).stem
+            design = reader.read(name, text)
+            known = self.known.get(name)
+            row = (
+                filled_in(known, design, self.around)
+                if known
+                else score(design, name, self.digest, self.around)
+            )
+            yield Scored(row, design.binder_ca)
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -50,38 +66,79 @@ class Scored:
     ca: np.ndarray
 
 
-def score_batch(batch: Batch, reader: DesignReader) -> Iterator[Scored]:
-    """Designs whose files are damaged are left out with a warning."""
-    for sample, text in texts_of(batch.run, batch.samples):
-        name = batch.run.cif(sample).stem
-        design = reader.read(name, text)
-        known = batch.known.get(name)
-        row = (
-            filled_in(known, design, batch.around)
-            if known
-            else score(design, name, batch.digest, batch.around)
-        )
-        yield Scored(row, design.binder_ca)
+@dataclass(frozen=True)
+class Folds:
+    """Folds to be compared."""
+
+    comparisons: list[Comparison]
+    at_least: float
+
+    def answer(self, reader: DesignReader) -> Iterator[int | None]:
+        """Of each the place of one that it is like."""
+        return one_by_one(self.comparisons, self.at_least)
+
+
+class Processes:
+    """Processes that answer questions, in the order of the questions; ended by `with`."""
+
+    def __init__(self, n: int):
+        self.started = [_start() for _ in range(n)]
+        self.idle: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
+        for process in self.started:
+            self.idle.put(process)
+
+    def __enter__(self) -> Processes:
+        self.threads = ThreadPoolExecutor(len(self.started))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.started:
+            process.kill()
+            process.communicate()
+        self.threads.shutdown()
+
+    def answers(self, questions: Iterable[Batch | Folds]) -> Iterator[Any]:
+        for answer in self.threads.map(self._ask, questions):
+            yield from answer
+
+    def _ask(self, question: Batch | Folds) -> list[Any]:
+        process = self.idle.get()
+        try:
+            assert process.stdin and process.stdout
+            pickle.dump(question, process.stdin)
+            process.stdin.flush()
+            answer: list[Any] | InputError = pickle.load(process.stdout)
+        except (OSError, EOFError):
+            raise RuntimeError(f"a scoring process ended with {process.poll()}") from None
+        finally:
+            self.idle.put(process)
+        if isinstance(answer, InputError):
+            raise answer
+        return answer
 
 
 def score_samples(batch: Batch, processes: int) -> Iterator[Scored]:
-    """As `score_batch`, in the order of the samples, in several processes where that pays."""
+    """In the order of the samples, in several processes where that pays."""
     processes = min(processes, len(batch.samples) // WORTH_STARTING + 1)
     if processes < 2:
-        yield from score_batch(batch, DesignReader())
+        yield from batch.answer(DesignReader())
         return
-    idle: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
-    started = [_start() for _ in range(processes)]
-    try:
-        for process in started:
-            idle.put(process)
-        with ThreadPoolExecutor(processes) as threads:
-            for done in threads.map(lambda part: _ask(idle, part), _parts(batch)):
-                yield from done
-    finally:
-        for process in started:
-            process.kill()
-            process.communicate()
+    with Processes(processes) as workers:
+        yield from workers.answers(_parts(batch))
+
+
+def leaders_of_folds(places: Sequence[np.ndarray], at_least: float, processes: int) -> np.ndarray:
+    """As `lead_by_fold`, in several processes where that pays."""
+    processes = min(processes, len(places) // WORTH_STARTING + 1)
+    if processes < 2:
+        return lead_by_fold(places, at_least)
+    with Processes(processes) as workers:
+
+        def compare(asked: list[Comparison], at_least: float) -> Iterator[int | None]:
+            parts = range(0, len(asked), FOLDS)
+            return workers.answers(Folds(asked[i : i + FOLDS], at_least) for i in parts)
+
+        return lead_by_fold(places, at_least, compare)
 
 
 def _parts(batch: Batch) -> Iterator[Batch]:
@@ -98,29 +155,13 @@ def _start() -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=one_thread)
 
 
-def _ask(idle: queue.SimpleQueue[subprocess.Popen[bytes]], part: Batch) -> list[Scored]:
-    process = idle.get()
-    try:
-        assert process.stdin and process.stdout
-        pickle.dump(part, process.stdin)
-        process.stdin.flush()
-        answer: list[Scored] | InputError = pickle.load(process.stdout)
-    except (OSError, EOFError):
-        raise RuntimeError(f"a scoring process ended with {process.poll()}") from None
-    finally:
-        idle.put(process)
-    if isinstance(answer, InputError):
-        raise answer
-    return answer
-
-
 def serve(source: BufferedReader, sink: BinaryIO) -> None:
-    """Answer each batch until there are no more."""
+    """Answer each question until there are no more."""
     reader = DesignReader()
     while source.peek(1):
-        batch: Batch = pickle.load(source)
+        question: Batch | Folds = pickle.load(source)
         try:
-            answer: list[Scored] | InputError = list(score_batch(batch, reader))
+            answer: list[Any] | InputError = list(question.answer(reader))
         except InputError as error:
             answer = error
         pickle.dump(answer, sink)

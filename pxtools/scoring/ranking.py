@@ -7,6 +7,7 @@ import numpy as np
 
 from pxtools.scoring.clusters import lead_by_rmsd
 from pxtools.scoring.columns import Scores
+from pxtools.scoring.processes import leaders_of_folds
 
 
 def best_first(row: Scores) -> tuple[int, float, int, str]:
@@ -15,18 +16,24 @@ def best_first(row: Scores) -> tuple[int, float, int, str]:
 
 
 CLUSTER_RMSD = 2.0  # Å, over the binder's CA atoms
+FOLD_TM_SCORE = 0.5  # Zhang & Skolnick 2004: of about the same fold
 
 
-def ranked(rows: Iterable[Scores], binders: Mapping[str, np.ndarray]) -> list[Scores]:
-    """The rows with `rank` and `cluster`, best first.
+def ranked(
+    rows: Iterable[Scores], binders: Mapping[str, np.ndarray], processes: int = 1
+) -> list[Scores]:
+    """The rows with `rank`, `cluster` and `fold`, best first.
 
-    A design leads a cluster unless a better leader of its length is within 2 Å of CA RMSD; one
-    that is not in `binders` keeps the cluster it had.
+    A design leads a cluster unless a better leader of its length is within 2 Å of CA RMSD, and its
+    cluster founds a fold unless a better leader has a TM-score of 0.5; one that is not in
+    `binders` keeps the cluster and fold it had.
     """
     done = [replace(row, rank=place) for place, row in enumerate(sorted(rows, key=best_first), 1)]
     known = [i for i, row in enumerate(done) if row.design in binders]
-    leaders = lead_by_rmsd([binders[done[i].design] for i in known], CLUSTER_RMSD)
-    numbers = {leader: number for number, leader in enumerate(np.unique(leaders), 1)}
-    for i, leader in zip(known, leaders, strict=True):
-        done[i] = replace(done[i], cluster=numbers[leader])
+    places = [binders[done[i].design] for i in known]
+    clusters, cluster = np.unique(lead_by_rmsd(places, CLUSTER_RMSD), return_inverse=True)
+    best = leaders_of_folds([places[i] for i in clusters], FOLD_TM_SCORE, processes)
+    fold = np.unique(best, return_inverse=True)[1]
+    for i, number in zip(known, cluster.tolist(), strict=True):
+        done[i] = replace(done[i], cluster=number + 1, fold=int(fold[number]) + 1)
     return done

@@ -159,9 +159,10 @@ class Scoring:
         self.rows = {name: judged(row, self.how.checks) for name, row in self.rows.items()}
         if self.part != WHOLE:
             return sorted(self.rows.values(), key=best_first)
-        if any(row.rank is None for row in self.rows.values()):
-            is_new = any(row.cluster is None for row in self.rows.values())
-            ranks = ranked(self.rows.values(), self._places() if is_new else {})
+        is_new = any(None in (row.cluster, row.fold) for row in self.rows.values())
+        if is_new or any(row.rank is None for row in self.rows.values()):
+            places = self._places() if is_new else {}
+            ranks = ranked(self.rows.values(), places, self.how.processes)
             self.rows = {row.design: row for row in ranks}
             self.changed = True
         said = self._with_sequences_and_predictions()
@@ -250,7 +251,9 @@ def in_words(
         return f"{title}: no designs yet"
     sound = sum(not row.failed for row in rows)
     clusters = len({row.cluster for row in rows if row.cluster})
+    folds = len({row.fold for row in rows if row.fold})
     groups = f" in {_counted(clusters, 'cluster')}" if clusters else ""
+    groups += f", {_counted(folds, 'fold')}" if folds else ""
     lines = [f"{title}: {_counted(len(rows), 'design')}{groups}; pass every check: {sound}"]
     failed = Counter(name for row in rows for name in row.failures)
     if failed:

@@ -1,5 +1,6 @@
 """Distances, superposition and areas of points in space, Å."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -31,6 +32,50 @@ def paired_rmsds(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     s[:, 2] *= np.sign(np.linalg.det(covariance))
     square = ((a**2).sum((1, 2)) + (b**2).sum((1, 2)) - 2 * s.sum(1)) / a.shape[1]
     return np.sqrt(np.maximum(square, 0))
+
+
+def quartic(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Coefficients s, d, c of x^4 - 2 s x^2 - 8 d x + c for (..., 3, 3), Theobald 2005.
+
+    Its largest root is what the signed singular values sum to (Acta Cryst. A61, 478).
+    """
+    k = np.ascontiguousarray(np.moveaxis(covariance.reshape(*covariance.shape[:-2], 9), -1, 0))
+    minors = [
+        k[a] * k[b] - k[c] * k[d]
+        for a, b, c, d in (
+            *((4, 8, 5, 7), (3, 8, 5, 6), (3, 7, 4, 6)),
+            *((1, 8, 2, 7), (0, 8, 2, 6), (0, 7, 1, 6)),
+            *((1, 5, 2, 4), (0, 5, 2, 3), (0, 4, 1, 3)),
+        )
+    ]
+    square = (k**2).sum(0)
+    det = k[0] * minors[0] - k[1] * minors[1] + k[2] * minors[2]
+    return square, det, square**2 - 4 * sum(m**2 for m in minors)
+
+
+def upper_bounds(covariance: np.ndarray, steps: int) -> Iterator[np.ndarray]:
+    """Bounds, each lower, on what the signed singular values of (..., 3, 3) sum to.
+
+    By Newton's method from above; no sum of three singular values is larger than the first.
+    """
+    square, det, constant = quartic(covariance)
+    root = np.sqrt(3 * square)
+    yield root
+    for _ in range(steps):
+        value = ((root**2 - 2 * square) * root - 8 * det) * root + constant
+        slope = 4 * root * (root**2 - square) - 8 * det
+        step = np.divide(value, slope, out=np.zeros_like(root), where=(slope > 0) & (value > 0))
+        root = root - step
+        yield root
+
+
+NEWTON_STEPS = 6  # enough to tell which of many pairs fit best
+
+
+def singular_value_sums(covariance: np.ndarray) -> np.ndarray:
+    """What the signed singular values of (..., 3, 3) sum to, nearly; not less."""
+    *_, last = upper_bounds(covariance, NEWTON_STEPS)
+    return last
 
 
 PROBE = 1.4  # Å, a water molecule

@@ -229,6 +229,11 @@ def test_clusters_by_ca_rmsd() -> None:
     assert clusters["d1"] == clusters["d3"] == clusters["d5"]
     assert len({clusters["d0"], clusters["d1"], clusters["mirror"]}) == 3
     assert CLUSTER_RMSD == 2.0
+    designs["part"] = folds[0][4:92]  # of another length: another cluster, the same fold
+    parts = {row.design: row for row in ranked([score(HIV, n) for n in designs], designs)}
+    assert len({parts[name].fold for name in ("d0", "d2", "part")}) == 1
+    assert len({parts[name].fold for name in ("d0", "d1", "mirror")}) == 3
+    assert parts["part"].cluster not in {clusters[name] for name in clusters}
     assert [row.rank for row in rows] == list(range(1, 8))
 
 
@@ -416,7 +421,7 @@ def test_docs_name_the_columns_as_they_are() -> None:
 
 
 def test_every_column_that_is_measured_is_a_property() -> None:
-    set_elsewhere = {"design", "rank", "cluster", "failed", "mpnn_score", "run"}
+    set_elsewhere = {"design", "rank", "cluster", "fold", "failed", "mpnn_score", "run"}
     set_elsewhere |= {*PREDICTED, "filters", "bucket"}
     assert set(MEASURED) == {c.name for c in columns_of(Scores)} - set_elsewhere
 

@@ -49,7 +49,7 @@ function head(column, kind) {
 function sortBy(column, add) {
   const { name } = column;
   const before = state.sort.split(",").filter(Boolean);
-  const largest = isNumber(column) && !["rank", "cluster"].includes(name);
+  const largest = isNumber(column) && !["rank", "cluster", "fold"].includes(name);
   const first = largest ? `-${name}` : name, second = largest ? name : `-${name}`;
   const next = before.includes(first) ? second : first;
   const others = add ? before.filter((key) => key !== first && key !== second) : [];
