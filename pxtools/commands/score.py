@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     "--binder", help="the binder's chain in structures outside runs; default: guessed, and reported"
 )
 @arg("--predictions", help="a folder with the output of Boltz, Protenix, AF3, ColabFold or Chai")
+@arg("--folds", help="also group designs of like fold by TM-score; a minute or two for 10,000")
 @arg("--checks", help="your own limits, in the format of presets/checks.yaml")
 @arg("--workers", type=int, help="number of processes; default: one per core")
 @arg("-q", "--quiet", help="no progress lines; warnings are still shown")
@@ -38,6 +39,7 @@ def px_score(
     input_json_path: str | None = None,
     binder: str | None = None,
     predictions: str | None = None,
+    folds: bool = False,
     checks: str | None = None,
     json: bool = False,
     top: int = 5,
@@ -79,6 +81,7 @@ def px_score(
         filters=read_filters(Path(checks)) if checks else standard_filters(),
         tasks=tuple(read_tasks(input_json_path)) if input_json_path else (),
         predictions=named(Path(predictions)) if predictions else (),
+        folds=folds,
         processes=workers or cores(),
         part=part,
     )

@@ -20,7 +20,7 @@ class Scores:
     fold: int | None = column(
         "designs of clusters whose best have a TM-score of at least 0.5 to a better one, over the "
         "longer one's length, share its number (see below)",
-        empty="for structures from other sources",
+        empty="unless px-score is given --folds",
     )
     failed: str = column("the checks below that the design does not pass")
     binder_length: int = column("of the binder, those with a complete backbone", "residues")

@@ -69,6 +69,7 @@ class How:
     filters: Filters = field(default_factory=standard_filters)
     tasks: tuple[Task, ...] = ()
     predictions: tuple[Named, ...] = ()
+    folds: bool = False
     processes: int = 1
     part: Part = WHOLE
 
@@ -159,10 +160,12 @@ class Scoring:
         self.rows = {name: judged(row, self.how.checks) for name, row in self.rows.items()}
         if self.part != WHOLE:
             return sorted(self.rows.values(), key=best_first)
-        is_new = any(None in (row.cluster, row.fold) for row in self.rows.values())
-        if is_new or any(row.rank is None for row in self.rows.values()):
-            places = self._places() if is_new else {}
-            ranks = ranked(self.rows.values(), places, self.how.processes)
+        is_new = any(row.cluster is None for row in self.rows.values())
+        has_folds = [row.fold is not None for row in self.rows.values()]
+        to_fold = (self.how.folds or any(has_folds)) and not all(has_folds)
+        if to_fold or is_new or any(row.rank is None for row in self.rows.values()):
+            places = self._places() if to_fold or is_new else {}
+            ranks = ranked(self.rows.values(), places, self.how.processes if to_fold else 0)
             self.rows = {row.design: row for row in ranks}
             self.changed = True
         said = self._with_sequences_and_predictions()

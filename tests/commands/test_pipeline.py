@@ -363,7 +363,7 @@ def test_just_reads_settings_before_and_after_the_recipe(tmp_path: Path) -> None
         assert done.returncode == 0, done.stderr
         assert list((tmp_path / f"r {i}").rglob("SUCCESS_FILE"))
         assert "✓ Saved all 1 samples" in done.stderr
-        assert "bpti seed_12345: 1 design in 1 cluster, 1 fold; pass every check: " in done.stdout
+        assert "bpti seed_12345: 1 design in 1 cluster; pass every check: " in done.stdout
         letters = list((tmp_path / f"r {i}").rglob("sequences.csv"))
         assert len(letters) == (i == 0) and ("MPNN_SCORE" in done.stdout) == (i == 0)
         assert bool(re.search(r"^  bpti_sample_0  [A-Y]{40}$", done.stdout, re.M)) == (i == 0)

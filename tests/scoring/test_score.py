@@ -230,7 +230,7 @@ def test_clusters_by_ca_rmsd() -> None:
     assert len({clusters["d0"], clusters["d1"], clusters["mirror"]}) == 3
     assert CLUSTER_RMSD == 2.0
     designs["part"] = folds[0][4:92]  # of another length: another cluster, the same fold
-    parts = {row.design: row for row in ranked([score(HIV, n) for n in designs], designs)}
+    parts = {row.design: row for row in ranked([score(HIV, n) for n in designs], designs, 1)}
     assert len({parts[name].fold for name in ("d0", "d2", "part")}) == 1
     assert len({parts[name].fold for name in ("d0", "d1", "mirror")}) == 3
     assert parts["part"].cluster not in {clusters[name] for name in clusters}
@@ -271,6 +271,24 @@ def test_a_run_is_scored_once_and_goes_on(a_run: tuple[list[object], Path], tmp_
     resumed = run("px-score", path)
     assert "Scoring designs: 3/5 (skipped 2)" in resumed.stderr
     assert (path / "summary.csv").read_bytes() == whole
+
+
+def test_folds_are_found_when_asked_for_and_kept_up_since(
+    a_run: tuple[list[object], Path],
+) -> None:
+    _, path = a_run
+    (path / "summary.csv").unlink(missing_ok=True)
+    assert "fold" not in run("px-score", path).stdout
+    assert not any(row["fold"] for row in rows_of(path))
+    asked = run("px-score", path, "--folds")
+    assert "Scoring" not in asked.stderr and " clusters, " in asked.stdout
+    found = {row["design"]: row["fold"] for row in rows_of(path)}
+    assert sorted(set(found.values())) == [str(i + 1) for i in range(len(set(found.values())))]
+    lines = (path / "summary.csv").read_bytes().splitlines(keepends=True)
+    (path / "summary.csv").write_bytes(b"".join(lines[:3]))
+    run("px-score", path)
+    assert {row["design"]: row["fold"] for row in rows_of(path)} == found
+    (path / "summary.csv").unlink()
 
 
 def test_cifs_and_chunks_give_the_same_rows(a_run: tuple[list[object], Path]) -> None:
