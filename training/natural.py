@@ -16,7 +16,8 @@ from pxtools.scoring.columns import Scores
 from pxtools.scoring.metrics import MEASURED, score
 from pxtools.structure.backbone import HELIX, LOOP, STRAND, ideal_cb, secondary_structure
 from pxtools.structure.complex import Complex
-from pxtools.structure.residues import BACKBONE, RADII, ResidueNumber
+from pxtools.structure.residue_number import ResidueNumber
+from pxtools.structure.residues import BACKBONE, RADII
 
 SHORT = 150  # residues that binders are designed with at most, commonly
 
