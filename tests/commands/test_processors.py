@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from processes import command, environment, run, small_run
 
-from pxtools.network import ops
+from pxtools.network import bfloat16, ops
 from pxtools.runs.chunk import read_chunk
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bpti.yaml"
@@ -26,11 +26,18 @@ under_qemu = pytest.mark.skipif(
 
 def two_steps(folder: Path, cpu: str | None = None) -> subprocess.CompletedProcess[str]:
     """The example with the embedded model, on `cpu` as qemu knows it."""
-    words = command("px-sample", "-i", EXAMPLE, "-o", folder, "--device", "cpu")
-    words += ["--N_sample", "1", "--N_step", "2"]
+    words = ["-i", EXAMPLE, "-o", folder, "--device", "cpu", "--N_sample", 1, "--N_step", 2]
+    return run_on(cpu, "px-sample", *words)
+
+
+def run_on(cpu: str | None, tool: str, *words: object) -> subprocess.CompletedProcess[str]:
     emulator = [str(QEMU), "-cpu", cpu] if cpu else []
     return subprocess.run(
-        [*emulator, *words], capture_output=True, text=True, env=environment(), timeout=900
+        [*emulator, *command(tool, *words)],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=900,
     )
 
 
@@ -52,6 +59,27 @@ def test_the_example_runs_without_avx512_and_without_avx(
     begun_with = json.loads((chunk.parents[1] / "run.json").read_text())["versions"]
     assert begun_with["blas"].endswith(f"processor {cpu}")
     np.testing.assert_allclose(read_chunk(chunk).xyz, native, atol=1e-2)  # Å
+
+
+@under_qemu
+def test_the_other_tools_run_without_avx512(tmp_path: Path) -> None:
+    chunk = two_steps(tmp_path).stdout.strip()
+    cif = run("px-write-cif", "--print", chunk).stdout.strip()
+    scored = run_on("Haswell", "px-score", "-q", tmp_path)
+    assert scored.returncode == 0, scored.stderr
+    assert list(tmp_path.rglob("summary.csv"))
+    written = run_on("Haswell", "px-sequence", "-q", "--num_seqs", 1, cif)
+    assert written.returncode == 0, written.stderr
+    assert ">" in written.stdout
+
+
+@under_qemu
+def test_bfloat16_is_not_tried_where_there_is_none(tmp_path: Path) -> None:
+    words = ["-i", EXAMPLE, "-o", tmp_path, "-m", "nano", "--N_sample", 1, "--N_step", 1]
+    done = run_on("Haswell", "px-sample", *words, "--dtype", "bf16")
+    assert done.returncode == 0, done.stderr
+    why = bfloat16.missing() or "this processor has no instructions for it (AVX-512 BF16 or AMX)"
+    assert f"--dtype bfloat16: {why}; float32 is used" in done.stderr
 
 
 @under_qemu
