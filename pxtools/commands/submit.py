@@ -84,8 +84,8 @@ def submission(
     given["input_json_path"] = tasks
     if tasks == "-":
         raise InputError.of("-i", "tasks", "a file, which the jobs read", "-")
-    for name in ("input_json_path", "dump_dir", "model"):
-        path = Path(given.get(name, ""))
+    for name in given.keys() & {"input_json_path", "dump_dir", "model"}:
+        path = Path(given[name])
         if name == "dump_dir" or path.is_file() or (name == "model" and path.is_dir()):
             given[name] = str(path.absolute())
     request = sample_request(**given)

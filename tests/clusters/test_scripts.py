@@ -1,12 +1,14 @@
 """The scripts of px-submit, with stand-ins for px-sample and Slurm's own commands."""
 
 import os
+import shlex
 import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+from processes import run, write_task
 
 from pxtools.clusters.scripts import Job, Resources
 
@@ -73,3 +75,19 @@ def test_signals_end_px_sample_in_order(
     assert process.wait(timeout=30) == 143
     assert "saved" in (script.parent / "called").read_text()
     assert (script.parent / "requeued").exists() == goes_back
+
+
+def test_the_script_says_what_was_said_and_nothing_more(tmp_path: Path) -> None:
+    """In an array's job px-sample starts in another folder than px-submit."""
+    write_task(tmp_path)
+    words = ["-i", "bpti.json", "-o", "results", "--dry", "--shards", 2]
+    assert run("px-submit", *words, "--N_sample", 4, cwd=tmp_path).returncode == 0
+    script = (tmp_path / "results/slurm/sample.sh").read_text().replace("\\\n", "")
+    called = shlex.split(script[script.index("px-sample --") : script.index(" &\n")])
+    assert called == [
+        *("px-sample", "--input_json_path", f"{tmp_path}/bpti.json"),
+        *("--dump_dir", f"{tmp_path}/results", "--N_sample", "4"),
+        *("--shard", "$SLURM_ARRAY_TASK_ID/2"),
+    ]
+    assert run("px-submit", *words, "-m", "nano", "-o", "other", cwd=tmp_path).returncode == 0
+    assert "--model nano " in (tmp_path / "other/slurm/sample.sh").read_text()
