@@ -132,7 +132,7 @@ class Help(argparse.RawDescriptionHelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str:
         text = action.help or ""
-        unsaid = action.default in (None, False, argparse.SUPPRESS) or "default" in text
+        unsaid = action.default in (None, False, "", argparse.SUPPRESS) or "default" in text
         return text if unsaid or not action.option_strings else f"{text} (default: %(default)s)"
 
 

@@ -63,7 +63,8 @@ def test_looking_starts_at_once(words: tuple[object, ...]) -> None:
 @pytest.mark.parametrize("tool", TOOLS)
 def test_help_says_no_untruth(tool: str) -> None:
     text = help_texts()[tool]
-    assert "default: -" not in text and "None" not in text and "False" not in text
+    assert "default: -" not in text and "default: )" not in text
+    assert "None" not in text and "False" not in text
 
 
 @pytest.mark.parametrize(
