@@ -153,8 +153,8 @@ class Diffusion:
         for i in np.flatnonzero(failed_at):
             warn(
                 f"sample {self.samples[i]}: its coordinates became NaN or infinite at step "
-                f"{failed_at[i]}; it is left out. The same command tries it again; the same "
-                "numbers will come unless the model, schedule or machine changes"
+                f"{failed_at[i]}; it is left out. Run the same command to try it again; "
+                "unless the model, schedule or machine changes, the result will be the same"
             )
         whole = np.flatnonzero(failed_at == 0)
         path = None
