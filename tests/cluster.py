@@ -70,7 +70,7 @@ def slurm(folder: Path) -> Iterator[dict[str, str]]:
     for number, node_port in enumerate(ports, 1):
         name = f"NodeName=n{number} NodeHostname={host} NodeAddr=127.0.0.1"
         lines.append(f"{name} Port={node_port} CPUs=1 RealMemory=2000\n")
-    lines.append("PartitionName=low Nodes=ALL Default=YES PriorityTier=1 GraceTime=1\n")
+    lines.append("PartitionName=low Nodes=ALL Default=YES PriorityTier=1\n")
     lines.append("PartitionName=high Nodes=ALL PriorityTier=10 PreemptMode=OFF\n")
     configuration = folder / "slurm.conf"
     configuration.write_text("".join(lines))

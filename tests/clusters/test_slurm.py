@@ -14,14 +14,8 @@ from processes import command, environment, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=missing())]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bpti.yaml"
-SETTINGS = [
-    "-m",
-    "nano",
-    "--N_sample",
-    "8",
-    "--N_step",
-    "500",
-]  # long enough to be disturbed on a fast machine
+# steps enough for a shard to be disturbed in its first chunk on a fast machine
+SETTINGS = ["-m", "nano", "--N_sample", "8", "--N_step", "300"]
 SETTINGS += ["--sample_diffusion_chunk_size", "1"]
 
 
