@@ -90,7 +90,8 @@ def test_shards_killed_requeued_and_preempted_make_what_one_process_makes(
     assert run("px-status", out).returncode == 0
 
     whole = tmp_path / "whole"
-    alone = run("pxdesign", "pipeline", "-i", EXAMPLE, "-o", whole, *SETTINGS)
+    on_all_cores = ["--sample_diffusion_chunk_size", "8"]
+    alone = run("pxdesign", "pipeline", "-i", EXAMPLE, "-o", whole, *SETTINGS, *on_all_cores)
     assert alone.returncode == 0, alone.stderr
     cifs = sorted((seed_folder(whole) / "predictions").glob("*.cif"))
     assert len(cifs) == 8
