@@ -1,6 +1,8 @@
 """What people type: options, their spelling, wrong ones, the published command line, recipes."""
 
+import gzip
 import importlib
+import json
 import os
 import re
 import resource
@@ -124,12 +126,15 @@ def test_hyphens_and_underscores_are_the_same_option() -> None:
 # --- the published command line ---
 
 
+PUBLISHED_LINE = (
+    "--preset extended -i ./examples/PDL1_quick_start.yaml -o ./examples/test_run --N_sample 10 "
+    "--dtype bf16 --use_fast_ln True --use_deepspeed_evo_attention True"
+)
+
+
 def test_the_published_readmes_line(capsys: pytest.CaptureFixture[str]) -> None:
-    line = (
-        "--preset extended -i ./examples/PDL1_quick_start.yaml -o ./examples/test_run "
-        "--N_sample 10 --dtype bf16 --use_fast_ln True --use_deepspeed_evo_attention True"
-    )
-    assert pxdesign.translated(line.split()) == line.split()[:-4]
+    words = PUBLISHED_LINE.split()
+    assert pxdesign.translated(words) == words[:-4]
     assert capsys.readouterr().err == (
         "⚠ Ignored, as they mean nothing here: --use_fast_ln True, "
         "--use_deepspeed_evo_attention True\n"
@@ -166,23 +171,90 @@ def test_prepare_msa_says_why_it_is_not_needed() -> None:
     assert done.returncode == 0 and "uses no alignments" in done.stderr
 
 
+QUICK_START = """\
+target:
+  # Path to the target structure (PDB or CIF)
+  file: "./examples/5o45.cif"
+  # Specify the target chain(s)
+  chains:
+    # Configuration for Target Chain A
+    A:
+      # Crop regions (Optional)
+      crop: ["1-116"]
+      # Binding hotspot residues (Optional)
+      hotspots: [40, 99, 107]
+      # Path to pre-computed MSA (Optional but recommended)
+      msa: "./examples/msa/PDL1/0"
+
+# Number of amino acids of the binder to be designed
+binder_length: 80"""
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """The published project's example, where its README's commands are typed."""
+    examples = tmp_path / "examples"
+    examples.mkdir()
+    structure = (DATA / "structures/5O45.cif.gz").read_bytes()
+    (examples / "5o45.cif").write_bytes(gzip.decompress(structure))
+    (examples / "PDL1_quick_start.yaml").write_text(QUICK_START)
+    return tmp_path
+
+
 @pytest.mark.slow
-def test_the_published_line_runs_as_it_stands(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "examples/5PTI.cif.gz", tmp_path)
-    (tmp_path / "quick_start.yaml").write_text(
-        "target:\n  file: ./5PTI.cif.gz\n  chains:\n    A:\n      crop: ['1-58']\n"
-        "      hotspots: [15, 17]\nbinder_length: 30\n"
+def test_the_published_readmes_example_runs_as_it_stands(published: Path) -> None:
+    words = PUBLISHED_LINE.split()
+    process = subprocess.Popen(
+        command("pxdesign", "pipeline", *words),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        cwd=published,
     )
+    said = []
+    assert process.stderr
+    for line in process.stderr:
+        said.append(line.rstrip("\n"))
+        if "Diffusion step [1/" in line:
+            process.terminate()
+    assert process.wait() == 143, said
+    assert said[:2] == [
+        "⚠ Ignored, as they mean nothing here: --use_fast_ln True, "
+        "--use_deepspeed_evo_attention True",
+        "⚠ ./examples/PDL1_quick_start.yaml: msa is ignored: the generator does not use it",
+    ]
+    assert "Starting chunked diffusion: 10 samples in chunks of 100" in said
+    assert "  Diffusion step [1/400] for samples [1-10/10]" in said
+    (record,) = published.glob("examples/test_run/global_run_0/PDL1_quick_start/*/run.json")
+    task = json.loads(record.read_text())["task"]
+    assert task["chains"] == {"A": {"crop": "1-116", "hotspots": "40,99,107"}}
+
+
+@pytest.mark.parametrize("words", ["check-input --yaml", "parse-target -o debug --yaml"])
+def test_the_published_readmes_checks_run_as_they_stand(published: Path, words: str) -> None:
+    line = [*words.split(), "./examples/PDL1_quick_start.yaml"]
+    done = run("pxdesign", *line, cwd=published)
+    assert done.returncode == 0, done.stderr
+    assert "TYR 40 (author 56), MET 99 (author 115), TYR 107 (author 123)" in done.stdout
+    names = ["PDL1_quick_start_parsed_target.cif", "PDL1_quick_start_parsed_target.pml"]
+    written = sorted(path.name for path in published.glob("debug/*"))
+    assert written == (names if "debug" in words else [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["pipeline --preset custom", "pipeline --preset preview", "infer"])
+def test_the_published_command_line_runs_to_its_end(published: Path, name: str) -> None:
     line = (
-        "pipeline --preset custom -i ./quick_start.yaml -o ./test_run --n_sample 2 --N_step 3 "
+        f"{name} -i ./examples/PDL1_quick_start.yaml -o ./test_run --n_sample 2 --N_step 3 "
         "--dtype bf16 --eta_type const --eta_min 2.5 --eta_max 2.5 --N_max_runs 1 "
-        "--use_fast_ln True --use_deepspeed_evo_attention True"
+        "--use_fast_ln True --use_deepspeed_evo_attention False"
     )
-    done = run("pxdesign", *line.split(), cwd=tmp_path)
+    done = run("pxdesign", *line.split(), cwd=published)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("Ignored, as they mean nothing here:") == 1
     assert "schedule const_2.5" in done.stderr
-    assert len(list(tmp_path.rglob("*.cif"))) == 2
+    assert len(list(published.glob("test_run/**/*.cif"))) == 2
 
 
 # --- recipes ---
