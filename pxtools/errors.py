@@ -13,6 +13,11 @@ class InputError(Exception):
         """Name the file, the field, what was expected there and what was found instead."""
         return cls(f"{file}: {field}: expected {expected}, found {shown(found)}")
 
+    @classmethod
+    def of_option(cls, option: str, expected: str, found: Any) -> "InputError":
+        """Name the option, what was expected after it and what was found instead."""
+        return cls(f"{option}: expected {expected}, found {shown(found)}")
+
 
 class DamagedError(Exception):
     """A file of ours that is truncated, altered or not what its name says."""

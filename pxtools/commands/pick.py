@@ -54,7 +54,7 @@ def px_pick(
             print(line)
         return
     if number is not None and number < 1:
-        raise InputError.of("--number", "number", "1 or more", number)
+        raise InputError.of_option("--number", "1 or more", number)
     request = PickRequest(
         runs=[run for folder in folders or ["results"] for run in find_runs(Path(folder))],
         n=number,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from pxtools import __version__
 from pxtools.console import say, warn
+from pxtools.errors import shown
 from pxtools.interrupt import leave
 
 if TYPE_CHECKING:
@@ -74,6 +75,12 @@ def main() -> None:
         print(f"pxdesign {__version__}")
         sys.exit(0)
     asked = bool({"-h", "--help"} & {name, *words})
+    if name and not asked:
+        from difflib import get_close_matches
+
+        nearest = get_close_matches(name, COMMANDS.split(","), 1) or ["pxdesign --help"]
+        say(f"pxdesign: unknown command {shown(name)}: did you mean {nearest[0]}?")
+        sys.exit(2)
     print(USAGE, file=sys.stdout if asked else sys.stderr, end="")
     sys.exit(0 if asked else 2)
 

@@ -40,9 +40,9 @@ def px_report(
     from pxtools.task.reading import read_tasks
 
     if in_3d < 0:
-        raise InputError.of("--in-3d", "number", "0 or more", in_3d)
+        raise InputError.of_option("--in-3d", "0 or more", in_3d)
     if every < 1:
-        raise InputError.of("--every", "number", "1 or more", every)
+        raise InputError.of_option("--every", "1 or more", every)
     if watch and output == "-":
         raise InputError.of("--watch", "-o", "a file", "-")
     page = _page([Path(path) for path in paths], output)

@@ -94,9 +94,9 @@ def _together(
     from pxtools.machine import cores
 
     if gpus is not None and processes is not None:
-        raise InputError.of("--gpus", "number", "either --gpus or --processes", "both")
+        raise InputError.of_option("--gpus", "either --gpus or --processes", "both")
     if options["input_json_path"] == "-":
-        raise InputError.of("-i", "tasks", "a file, which all processes read", "-")
+        raise InputError.of_option("-i", "a file, which all processes read", "-")
     given = {name: value for name, value in options.items() if value not in (None, False)}
     if processes is not None:
         environments = for_processes(processes)

@@ -70,9 +70,9 @@ def px_score(
     from pxtools.task.reading import read_tasks
 
     if top < 0:
-        raise InputError.of("--top", "number", "0 or more", top)
+        raise InputError.of_option("--top", "0 or more", top)
     if workers is not None and workers < 1:
-        raise InputError.of("--workers", "number", "1 or more", workers)
+        raise InputError.of_option("--workers", "1 or more", workers)
     otherwise = "give results folders, chunk or structure files, or pipe their paths in"
     part = parse_part(shard, samples)
     given = map(Path, paths) if paths else cli.paths_from_stdin(otherwise)

@@ -75,15 +75,15 @@ def submission(
         if name in given:
             raise InputError(f"--{name}: it is for one px-sample; --shards shares out all samples")
     if not 1 <= shards <= MAX_SHARDS:
-        raise InputError.of("--shards", "number", f"1 to {MAX_SHARDS:,}", shards)
+        raise InputError.of_option("--shards", f"1 to {MAX_SHARDS:,}", shards)
     try:
         shlex.split(sbatch)
     except ValueError:
-        raise InputError.of("--sbatch", "options", "closed quotes", sbatch) from None
+        raise InputError.of_option("--sbatch", "closed quotes", sbatch) from None
     tasks = task_file(given.get("input_json_path"), given.pop("example", False))
     given["input_json_path"] = tasks
     if tasks == "-":
-        raise InputError.of("-i", "tasks", "a file, which the jobs read", "-")
+        raise InputError.of_option("-i", "a file, which the jobs read", "-")
     for name in given.keys() & {"input_json_path", "dump_dir", "model"}:
         path = Path(given[name])
         if name == "dump_dir" or path.is_file() or (name == "model" and path.is_dir()):

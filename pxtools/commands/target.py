@@ -27,7 +27,7 @@ def px_target(
     from pxtools.task.reading import read_tasks
 
     if dump_dir == "":
-        raise InputError.of("-o", "folder", "a folder such as look/", "nothing")
+        raise InputError.of_option("-o", "a folder such as look/", "nothing")
     model_file = read_model(model)
     checks = [check(task, model_file) for task in read_tasks(input_json_path)]
     for number, checked in enumerate(checks):

@@ -39,14 +39,14 @@ def for_gpus(count: int) -> list[dict[str, str]]:
     if not cards:
         raise InputError("--gpus: no CUDA card is here; --processes shares out the CPU's cores")
     if not 1 <= count <= len(cards):
-        raise InputError.of("--gpus", "number", f"1 to {len(cards)}, the cards here", count)
+        raise InputError.of_option("--gpus", f"1 to {len(cards)}, the cards here", count)
     return [{"CUDA_VISIBLE_DEVICES": card} for card in cards[:count]]
 
 
 def for_processes(count: int) -> list[dict[str, str]]:
     """The environment of each of `count` processes. Raises InputError."""
     if not 1 <= count <= MOST:
-        raise InputError.of("--processes", "number", f"1 to {MOST}", count)
+        raise InputError.of_option("--processes", f"1 to {MOST}", count)
     return [{} for _ in range(count)]
 
 

@@ -26,7 +26,7 @@ def convert(path: Path, weights: dict[str, np.ndarray], out: Path, dtype: str) -
     Raises InputError, writing nothing, unless these are all of ProteinMPNN's weights.
     """
     if dtype not in DTYPES:
-        raise InputError.of("--dtype", "precision of ProteinMPNN", " or ".join(DTYPES), dtype)
+        raise InputError.of_option("--dtype", f"{' or '.join(DTYPES)} for ProteinMPNN", dtype)
     try:
         check(weights)
     except ValueError as error:

@@ -40,11 +40,11 @@ _this_thread = threading.local()  # .cores: those that the item at work may use
 def choose_device(device: str | None, workers: int | None) -> None:
     """Have MLX work on `device`, the CPU on `workers` samples at once. Raises InputError."""
     if device == "gpu" and not mx.is_available(mx.Device(mx.gpu)):
-        raise InputError.of("--device", "device", "cpu (MLX has no GPU here)", device)
+        raise InputError.of_option("--device", "cpu (MLX has no GPU here)", device)
     if device is not None:
         mx.set_default_device(mx.Device(mx.cpu if device == "cpu" else mx.gpu))
     if workers is not None and not 1 <= workers <= MAX_WORKERS:
-        raise InputError.of("--workers", "number", f"1 to {MAX_WORKERS}", workers)
+        raise InputError.of_option("--workers", f"1 to {MAX_WORKERS}", workers)
     if on_cpu():
         set_workers(workers or default_workers())
 

@@ -66,7 +66,7 @@ def _find(weights: str) -> tuple[str, Path]:
         if path := weights_file(place):
             return path.stem, path
     known = f"{', '.join(EMBEDDED)}, a .safetensors file or its name in {weights_folder()}"
-    raise InputError.of("--weights", "weights", known, weights)
+    raise InputError.of_option("--weights", known, weights)
 
 
 def _parse(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

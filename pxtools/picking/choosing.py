@@ -147,7 +147,5 @@ def one_name_each(picks: Sequence[Candidate]) -> list[str]:
 
 def check_weight(weight: float) -> float:
     if not 0 <= weight <= 1:
-        raise InputError.of(
-            "--diverse", "weight", "0 (only quality) to 1 (only difference)", weight
-        )
+        raise InputError.of_option("--diverse", "0 (only quality) to 1 (only difference)", weight)
     return weight

@@ -62,8 +62,8 @@ def _parsed(option: str, text: str, columns: tuple[Column, ...], kind: str) -> E
         raise reader.wrong(f"at most {LONGEST} letters", len(text))
     try:
         tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        raise reader.wrong("an expression such as strand > 0.1 and failed == ''", error) from None
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        raise reader.wrong("an expression such as strand > 0.1 and failed == ''", text) from None
     found, of = reader.read(tree, 0)
     if found != kind:
         example = "contacts > 10" if kind == TRUTH else "contacts"
@@ -83,7 +83,7 @@ class _Reader:
         self.columns = columns
 
     def wrong(self, expected: str, found: Any) -> InputError:
-        return InputError.of(self.option, "expression", expected, str(found))
+        return InputError.of_option(self.option, expected, str(found))
 
     def read(self, node: ast.AST, depth: int) -> Read:
         method = getattr(self, f"_on_{type(node).__name__}", None)

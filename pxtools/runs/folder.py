@@ -167,5 +167,7 @@ def parse_seeds(text: str | None) -> list[int] | None:
         return None
     parts = str(text).replace(",", " ").split()
     if not parts or not all(p.isascii() and p.isdigit() and len(p) <= 18 for p in parts):
-        raise InputError.of("--seeds", "seeds", "whole numbers such as 123,456", text)
+        raise InputError.of_option(
+            "--seeds", "whole numbers such as 123,456, of 18 digits at most", text
+        )
     return list(dict.fromkeys(int(part) for part in parts))

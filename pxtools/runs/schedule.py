@@ -29,13 +29,13 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if not 1 <= self.N_step <= MAX_STEPS:
-            raise InputError.of("--N_step", "steps", f"1 to {MAX_STEPS:,}", self.N_step)
+            raise InputError.of_option("--N_step", f"1 to {MAX_STEPS:,}", self.N_step)
         if self.eta_type not in ETA_SHAPES:
-            raise InputError.of("--eta_type", "schedule", ", ".join(ETA_SHAPES), self.eta_type)
+            raise InputError.of_option("--eta_type", ", ".join(ETA_SHAPES), self.eta_type)
         for name in ("eta_min", "eta_max", "gamma0", "gamma_min"):
             value = getattr(self, name)
             if not (math.isfinite(value) and 0 <= value <= 1000):
-                raise InputError.of(f"--{name}", "value", "a number from 0 to 1000", value)
+                raise InputError.of_option(f"--{name}", "a number from 0 to 1000", value)
 
     @property
     def name(self) -> str:

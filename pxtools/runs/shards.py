@@ -83,13 +83,13 @@ def refuse_range_beyond(part: Part, n_sample: int) -> None:
     """Raises InputError for a range of samples that are not asked for."""
     if isinstance(part, SampleRange) and part.last >= n_sample:
         expected = f"samples from 0 to {n_sample - 1} (--N_sample {n_sample})"
-        raise InputError.of("--samples", "range", expected, f"{part.first}-{part.last}")
+        raise InputError.of_option("--samples", expected, f"{part.first}-{part.last}")
 
 
 def parse_part(shard: str | None, samples: str | None) -> Part:
     """What --shard K/N or --samples A-B, at most one of them, ask for. Raises InputError."""
     if shard is not None and samples is not None:
-        raise InputError.of("--shard", "part", "either --shard or --samples", "both")
+        raise InputError.of_option("--shard", "either --shard or --samples", "both")
     if shard is not None:
         return parse_shard(shard)
     return WHOLE if samples is None else parse_samples(samples)
@@ -99,10 +99,10 @@ def parse_shard(text: str) -> Shard:
     """ "3/16" -> shard 3 of the 16 that are counted 0 to 15. Raises InputError."""
     m = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
     if not m or int(m[2]) == 0:
-        raise InputError.of("--shard", "shard", "K/N, shards counted from 0, such as 0/16", text)
+        raise InputError.of_option("--shard", "K/N, shards counted from 0, such as 0/16", text)
     if int(m[1]) >= int(m[2]):
         last = int(m[2]) - 1
-        raise InputError.of("--shard", "shard", f"0/{m[2]} to {last}/{m[2]}, from 0", text)
+        raise InputError.of_option("--shard", f"0/{m[2]} to {last}/{m[2]}, from 0", text)
     return Shard(int(m[1]), int(m[2]))
 
 
@@ -111,5 +111,5 @@ def parse_samples(text: str) -> SampleRange:
     m = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", text, re.ASCII)
     first, last = (int(m[1]), int(m[2] or m[1])) if m else (1, 0)
     if first > last:
-        raise InputError.of("--samples", "range", "A-B, counted from 0, such as 100-199", text)
+        raise InputError.of_option("--samples", "A-B, counted from 0, such as 100-199", text)
     return SampleRange(first, last)

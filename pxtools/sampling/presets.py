@@ -45,14 +45,14 @@ def settings(preset: str | None, **given: Any) -> Settings:
 
 def _check(option: str, value: Any) -> None:
     if type(value) is not int or not 1 <= value <= MAX_SAMPLES:
-        raise InputError.of(option, "number", f"1 to {MAX_SAMPLES:,}", value)
+        raise InputError.of_option(option, f"1 to {MAX_SAMPLES:,}", value)
 
 
 def _read_preset(name: str) -> dict[str, Any]:
     folder = presets_folder()
     names = sorted(p.stem for p in folder.glob("*.yaml") if p.stem != "checks")
     if name not in names:
-        raise InputError.of("--preset", "preset", ", ".join(names), name)
+        raise InputError.of_option("--preset", ", ".join(names), name)
     values = yaml.safe_load((folder / f"{name}.yaml").read_text("utf-8"))
     known = {"N_sample", "sample_diffusion_chunk_size", *(f.name for f in fields(Schedule))}
     if not isinstance(values, dict) or not {"N_sample", "sample_diffusion_chunk_size"} <= set(

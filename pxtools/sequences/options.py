@@ -42,13 +42,11 @@ class Options:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 100):
-            raise InputError.of(
-                "--temperature", "temperature", "a number from 0 to 100", self.temperature
-            )
+            raise InputError.of_option("--temperature", "a number from 0 to 100", self.temperature)
         if not 0 <= self.seed < MAX_SEED:
-            raise InputError.of("--seed", "seed", f"0 to {MAX_SEED - 1}", self.seed)
+            raise InputError.of_option("--seed", f"0 to {MAX_SEED - 1}", self.seed)
         if not set(AMINO_ACIDS) - set(self.omit):
-            raise InputError.of("--omit", "letters", "at least one amino acid left", self.omit)
+            raise InputError.of_option("--omit", "at least one amino acid left", self.omit)
 
     @property
     def letter_bias(self) -> np.ndarray:
@@ -78,15 +76,15 @@ def read_bias(text: str) -> tuple[tuple[str, float], ...]:
         except ValueError:
             value = math.nan
         if len(letter) != 1 or not math.isfinite(value):
-            raise InputError.of("--bias", "bias", "letters and numbers such as A:-0.5,K:0.3", part)
+            raise InputError.of_option("--bias", "letters and numbers such as A:-0.5,K:0.3", part)
         biases[letter.upper()] = value
     return tuple(sorted(biases.items()))
 
 
 def _check_letters(option: str, letters: str) -> None:
     if strangers := set(letters) - set(AMINO_ACIDS):
-        raise InputError.of(
-            option, "amino acids", f"one-letter codes of {AMINO_ACIDS}", "".join(sorted(strangers))
+        raise InputError.of_option(
+            option, f"one-letter codes of {AMINO_ACIDS}", "".join(sorted(strangers))
         )
 
 
@@ -98,7 +96,7 @@ def read_fix(text: str) -> tuple[Span, ...]:
             r"(?:([A-Za-z0-9]{1,8}):)?(-?\d+[A-Za-z]?)(?:-(-?\d+[A-Za-z]?))?", part
         )
         if match is None or not (match[1] or chain):
-            raise InputError.of("--fix", "residues", "a chain and numbers such as C0:1-5,8", part)
+            raise InputError.of_option("--fix", "a chain and numbers such as C0:1-5,8", part)
         chain = match[1] or chain
         try:
             first = ResidueNumber.read(match[2])

@@ -56,7 +56,7 @@ class SequenceRequest:
 
     def __post_init__(self) -> None:
         if not 1 <= self.num_seqs <= MAX_SEQUENCES:
-            raise InputError.of("--num_seqs", "number", f"1 to {MAX_SEQUENCES:,}", self.num_seqs)
+            raise InputError.of_option("--num_seqs", f"1 to {MAX_SEQUENCES:,}", self.num_seqs)
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,12 @@ def _colon_cause(number: int, line: str, lines: list[str]) -> tuple[int, str]:
     if glued := re.fullmatch(r"(\w+):(\S+)", before):
         spaced = shown(f"{glued[1]}: {glued[2]}", 40)
         return above, f'a space is missing after the colon: "{spaced}"'
-    if above and ": " not in before and not before.endswith(":") and line.count(": ") < 2:
+    if (
+        above
+        and ": " not in before
+        and not before.endswith(":")
+        and line.split("{")[0].count(": ") < 2
+    ):
         return above, f'a colon is missing after "{shown(before, 40)}"'
     if line.count(":") > 1:
         return number, f'two colons in "{shown(line.strip(), 40)}": put the text in quotes'

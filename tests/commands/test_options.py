@@ -166,6 +166,12 @@ def test_the_front_knows_all_options_of_px_sample() -> None:
     assert flags <= set(pxdesign.FLAGS)
 
 
+def test_an_unknown_command_is_told_the_nearest_one() -> None:
+    done = run("pxdesign", "pipline", "-i", "design.yaml")
+    assert done.returncode == 2
+    assert done.stderr == "pxdesign: unknown command pipline: did you mean pipeline?\n"
+
+
 def test_prepare_msa_says_why_it_is_not_needed() -> None:
     done = run("pxdesign", "prepare-msa", "--yaml", "design.yaml")
     assert done.returncode == 0 and "uses no alignments" in done.stderr

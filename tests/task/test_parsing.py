@@ -21,6 +21,10 @@ WRONG_YAML = {
     "deeper": ("target:\n  file: x\n    chains:\n", 'line 3: "chains:" is indented unlike'),
     "bracket": ("a: [1, 2\nb: 3\n", "line 1: a comma or the closing ] is missing"),
     "quote": ("a: 1\nb: 'x\nc: 3\n", "line 2: the closing quote"),
+    "no colon above braces": (
+        "length 40\ntarget: {a: b, c: d}\n",
+        'line 1: a colon is missing after "length 40"',
+    ),
     "two colons": ("name: a: b\n", 'two colons in "name: a: b"'),
     "at": ("a: 1\nname: @x\n", "line 2: put the text that begins with '@' in quotes"),
     "star": ("name: *x\n", "in quotes"),
