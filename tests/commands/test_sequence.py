@@ -225,9 +225,9 @@ def test_hand_over(designs: list[Path], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["--temperature", -1], "--temperature: temperature: expected a number from 0 to 100"),
-        (["--num_seqs", 0], "--num_seqs: number"),
-        (["--omit", "CZ"], "--omit: amino acids: expected one-letter codes"),
+        (["--temperature", -1], "--temperature: expected a number from 0 to 100"),
+        (["--num_seqs", 0], "--num_seqs: expected 1 to 10,000, found 0"),
+        (["--omit", "CZ"], "--omit: expected one-letter codes"),
         (["--omit", "ACDEFGHIKLMNPQRSTVWY"], "at least one amino acid left"),
         (["--bias", "A=2"], "--bias: "),
         (["--bias", "A:inf"], "letters and numbers such as A:-0.5,K:0.3, found A:inf"),
@@ -238,7 +238,7 @@ def test_hand_over(designs: list[Path], tmp_path: Path) -> None:
         (["--binder", "X"], "--binder: expected a protein chain (A, B), found X"),
         (["--weights", "none"], "--weights: expected vanilla, soluble"),
         (["--device", "gpu"], "--device: expected cpu"),
-        (["--seed", -1], "--seed: seed"),
+        (["--seed", -1], "--seed: expected 0 to"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(
