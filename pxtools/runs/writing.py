@@ -65,6 +65,9 @@ def write_cifs(
 
 def run_of(chunk: Path) -> RunDir:
     """The run directory that a chunk file lies in."""
+    if chunk.is_dir():
+        found = f"a folder (-i TASK -o {chunk} writes all of a task's runs)"
+        raise InputError.of(chunk, "chunk", "a .msgpack chunk file of px-sample", found)
     if chunk.suffix != ".msgpack":
         raise InputError.of(chunk, "chunk", "a .msgpack chunk file of px-sample", chunk.name)
     if not chunk.is_file():

@@ -150,6 +150,9 @@ class _Work:
             return [job for run in find_runs(path) for job in self._jobs_of(run)]
         if not path.is_file():
             raise InputError.of(path, "path", "a structure file or a results folder", "nothing")
+        if path.suffix == ".msgpack":
+            found = "a chunk (px-write-cif --print makes structures of it)"
+            raise InputError.of(path, "path", "a structure file or a results folder", found)
         run = RunDir.around(path)
         if run and path.absolute().parent == run.predictions:
             sample = run.sample_of(path)

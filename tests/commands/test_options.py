@@ -473,6 +473,19 @@ def test_closed_streams(tmp_path: Path) -> None:
     assert no_stdout.returncode == 0 and "Completed chunk 2/2" in no_stdout.stderr
 
 
+def test_files_for_another_tool_are_told_what_makes_the_right_ones(tmp_path: Path) -> None:
+    words, _ = small_run(tmp_path, n=1, steps=2)
+    chunk = run("px-sample", *words).stdout
+    for tool, given, part in (
+        ("px-sequence", [], "found a chunk (px-write-cif --print makes structures of it)"),
+        ("px-write-cif", [tmp_path / "out"], "found a folder (-i TASK -o"),
+        ("px-report", [tmp_path / "out", "-o", tmp_path], "report.html, found a folder"),
+    ):
+        done = run(tool, *given, stdin=chunk)
+        assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
+        assert part in done.stderr
+
+
 def test_just_with_a_closed_stdin(tmp_path: Path) -> None:
     done = closed(0, line=[str(ROOT / "bin/just"), "status", "dump_dir=none"])
     assert done.returncode == 2 and done.stderr.startswith("px-status: none: folder")
