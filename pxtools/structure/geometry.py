@@ -119,21 +119,34 @@ def covered(of: Spheres, by: Spheres, points: int = SPHERE_POINTS) -> np.ndarray
     Shrake & Rupley 1973. An atom does not cover its own place.
     """
     found = np.zeros((len(of.xyz), points), bool)
+    farthest = of.radii.max(initial=0) + by.radii.max(initial=0) + 2 * PROBE
+    by = by[_within(by.xyz, of.xyz, farthest)]
+    rows = np.flatnonzero(_within(of.xyz, by.xyz, farthest))
+    of = of[rows]
     reach, other = of.radii + PROBE, by.radii + PROBE
     square = squared_distances(of.xyz, by.xyz)
-    near = (square < (reach[:, None] + other) ** 2) & (square > 1e-4)
+    near = square < (reach[:, None] + other) ** 2
     i, j = np.divmod(np.flatnonzero(near), near.shape[1])  # faster than nonzero
+    square = square[i, j]
+    apart = square > 1e-4
+    i, j, square = i[apart], j[apart], square[apart]
     if not len(i):
         return found
-    far = np.sqrt(square[i, j])
+    far = np.sqrt(square)
     way = (by.xyz[j] - of.xyz[i]) / far[:, None]
     # a point is covered where the angle to the other atom is small enough
-    cosine = (square[i, j] + reach[i] ** 2 - other[j] ** 2) / (2 * far * reach[i])
+    cosine = (square + reach[i] ** 2 - other[j] ** 2) / (2 * far * reach[i])
     hit = way.astype(np.float32) @ _sphere(points).T >= cosine[:, None].astype(np.float32)
     starts = np.flatnonzero(np.append(True, i[1:] != i[:-1]))
     bits = np.bitwise_or.reduceat(np.packbits(hit, axis=1), starts)
-    found[i[starts]] = np.unpackbits(bits, axis=1, count=points)
+    found[rows[i[starts]]] = np.unpackbits(bits, axis=1, count=points)
     return found
+
+
+def _within(points: np.ndarray, of: np.ndarray, reach: float) -> np.ndarray:
+    """(n,) which points lie in the box around `of`, widened by `reach`."""
+    low, high = of.min(0, initial=np.inf) - reach, of.max(0, initial=-np.inf) + reach
+    return ((points >= low) & (points <= high)).all(1)
 
 
 def exposed_area(xyz: np.ndarray, radii: np.ndarray, of: np.ndarray) -> float:

@@ -68,6 +68,20 @@ def test_exposed_termini_are_biopythons(areas: dict[str, Structure]) -> None:
         assert getattr(score(HIV), name) == pytest.approx(wanted, abs=4)
 
 
+def test_sizes_and_fractions_are_those_of_the_file() -> None:
+    chain = gemmi.read_pdb_string(PDB)[0]["B"].get_polymer()
+    places = [residue.sole_atom("CA").pos for residue in chain]
+    square = sum(a.dist(b) ** 2 for a in places for b in places) / (2 * len(places) ** 2)
+    fold = json.loads((DATA / "dssp.json").read_text())["1HVR.pdb.gz"][99:]
+    row = score(HIV)
+    assert (row.binder_length, row.target_residues) == (len(places), 99)
+    assert row.rg == pytest.approx(square**0.5, abs=0.01)
+    assert row.rg_expected == pytest.approx(2.2 * 99**0.38, abs=0.01)
+    for name, letters in (("helix", "H"), ("strand", "E"), ("loop", "-")):
+        share = sum(letter in letters for letter in fold) / len(fold)
+        assert getattr(row, name) == pytest.approx(share, abs=1e-3), name
+
+
 def test_helices_and_strands_are_those_of_dssp() -> None:
     fold = json.loads((DATA / "dssp.json").read_text())["1HVR.pdb.gz"][99:]
     row = score(HIV)

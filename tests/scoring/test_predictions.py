@@ -91,6 +91,17 @@ def protenix(folder: Path, pae: np.ndarray) -> Written:
     return folder / f"{NAME}_sample_0.cif", folder
 
 
+def protenix_with_seed(folder: Path, pae: np.ndarray) -> Written:
+    """As its docs/infer_json_format.md names files since 2025: with the seed."""
+    folder = folder / NAME / "seed_101" / "predictions"
+    folder.mkdir(parents=True)
+    told = {"plddt": 91.0, "gpde": 0.4, "ptm": PTM, "iptm": IPTM, "has_clash": False}
+    (folder / f"{NAME}_101_summary_confidence_sample_0.json").write_text(json.dumps(told))
+    full = {"token_pair_pae": pae.tolist(), "atom_plddt": []}
+    (folder / f"{NAME}_101_full_data_sample_0.json").write_text(json.dumps(full))
+    return folder / f"{NAME}_101_sample_0.cif", folder
+
+
 def af3(folder: Path, pae: np.ndarray) -> Written:
     folder = folder / NAME
     sample = f"{NAME}_seed-1_sample-0"
@@ -131,7 +142,7 @@ def chai(folder: Path, pae: np.ndarray) -> Written:
     return folder / "pred.model_idx_0.cif", folder
 
 
-PREDICTORS = (boltz, protenix, af3, colabfold, chai)
+PREDICTORS = (boltz, protenix, protenix_with_seed, af3, colabfold, chai)
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -148,7 +159,7 @@ def test_each_predictors_files_are_read(
     assert done.returncode == 0, done.stderr
     (row,) = rows_of(design.path / "predictions.csv")
     assert row["design"] == "bpti_sample_0" and row["number"] == "1"
-    assert row["predictor"] == write.__name__
+    assert row["predictor"] == write.__name__.removesuffix("_with_seed")
     assert float(row["iptm"]) == pytest.approx(IPTM) and float(row["ptm"]) == pytest.approx(PTM)
     assert float(row["plddt"]) == pytest.approx(0.91)
     assert row["ipae"] == ("" if write is chai else "6.0")
@@ -158,7 +169,7 @@ def test_each_predictors_files_are_read(
     assert row["alone_rmsd"] == ""
     scored = {row["design"]: row for row in rows_of(design.path / "summary.csv")}
     best = scored["bpti_sample_0"]
-    assert best["predictor"] == write.__name__ and float(best["iptm"]) == pytest.approx(IPTM)
+    assert best["predictor"] == row["predictor"] and float(best["iptm"]) == pytest.approx(IPTM)
     wanted = "af2_easy af2" if write is colabfold else "protenix protenix_basic"
     assert (best["filters"], best["bucket"]) == (wanted, "7" if write is colabfold else "5")
     assert scored["bpti_sample_1"]["predictor"] == scored["bpti_sample_1"]["bucket"] == ""
