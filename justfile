@@ -148,7 +148,7 @@ faults *words: for-developers
 fuzz times="2000": for-developers
     "{{ python }}" tests/fuzz.py "{{ times }}"
 
-# time the denoiser step against its matrix products, and the tools: just bench [step|sequences|tools] [--device gpu]
+# time the denoiser step against its matrix products, and the tools: just bench [step|sequences|tools|peers --published DIR] [--device gpu]
 [group("develop")]
 bench *words: setup
     "{{ python }}" tools/bench.py "$@"

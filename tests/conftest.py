@@ -1,5 +1,4 @@
 import json
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,17 +49,3 @@ def task_file(tmp_path: Path) -> TaskFile:
 def load(name: str) -> dict[str, np.ndarray]:
     with np.load(DATA / name) as file:
         return dict(file)
-
-
-def formula_weight(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The released model's stand-in weights, as the fixtures define them."""
-    w = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape, np.float32)
-    if "fourier_embedding" in name or "condition_template_embedder" in name:
-        return w
-    if len(shape) == 2:
-        return w / np.float32(np.sqrt(shape[-1]))
-    return (
-        1 + np.float32(0.1) * w
-        if "layernorm" in name and name.endswith("weight")
-        else w * np.float32(0.1)
-    )

@@ -1,6 +1,7 @@
 """Benchmarks of px-tools: `just bench` prints docs/performance.md's tables.
 
     python tools/bench.py [all|step|sequences|tools] [--device gpu] [--dtype bfloat16]
+    python tools/bench.py peers --published DIR [--python PYTHON] [--cases 200x1,200x4]
 
 A step is compared with its floor: the same matrix products alone, on the same cores, in turn with
 the steps of the same run. Quote the ratio; absolute times depend on the machine and its mood.
@@ -25,6 +26,7 @@ from typing import Any
 
 import mlx.core as mx
 import numpy as np
+import peers
 
 from pxtools.machine import cores
 from pxtools.network import ops
@@ -384,12 +386,42 @@ def machine() -> str:
     return f"{cores()} cores of {cpu}, {platform.system()}, mlx {version('mlx')}"
 
 
+def cases(words: str) -> list[tuple[int, int]]:
+    """Of 200x1,200x4: tokens and samples."""
+    found = [(int(tokens), int(n)) for tokens, n in (word.split("x") for word in words.split(","))]
+    if not all(tokens in SIZES and n > 0 for tokens, n in found):
+        raise ValueError
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="?", default="all", help="all, step, sequences or tools")
+    parser.add_argument(
+        "what", nargs="?", default="all", help="all, step, sequences, tools or peers"
+    )
     parser.add_argument("sizes", nargs="*", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--device", choices=["cpu", "gpu"], default=mx.default_device().type.name)
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
+    group = parser.add_argument_group("peers: the published denoiser beside ours, on the CPU")
+    group.add_argument(
+        "--published",
+        type=Path,
+        metavar="DIR",
+        help="DIR holds checkouts of PXDesign and of Protenix, at the tag that PXDesign's "
+        "install.sh names (v0.5.0+pxd)",
+    )
+    group.add_argument(
+        "--python",
+        default=sys.executable,
+        help="a Python that has what their denoiser imports: torch, scipy, optree, "
+        "ml_collections, PyYAML (default: this one)",
+    )
+    group.add_argument(
+        "--cases",
+        type=cases,
+        default="200x1,200x4,200x10,400x4,700x4",
+        help="tokens (200, 400 or 700) x samples (%(default)s)",
+    )
     args = parser.parse_args()
     mx.set_default_device(mx.Device(getattr(mx, args.device)))
     if args.what == "measure":
@@ -398,6 +430,12 @@ def main() -> None:
         return
     if args.what == "measure-sequences":
         measure_sequences(*args.sizes)
+        return
+    if args.what == "peers":
+        if args.published is None:
+            peers.refuse("peers needs --published DIR, with checkouts of PXDesign and Protenix")
+        print(f"{machine()}\n", flush=True)
+        peers.table(args.published, args.python, args.cases)
         return
     print(f"{machine()}, {mx.default_device()}, {args.dtype}\n")
     if args.what in ("all", "step"):

@@ -12,8 +12,9 @@ from pathlib import Path
 import mlx.core as mx
 import numpy as np
 import pytest
-from conftest import DATA, formula_weight, load
+from conftest import DATA, load
 from processes import TINY, run, small_run, write_task
+from stand_in import formula_weight
 from tiny_model import assert_close, tiny_weights
 
 from pxtools.conversion.torch_file import read_checkpoint

@@ -7,8 +7,9 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
-from conftest import DATA, formula_weight, load
+from conftest import DATA, load
 from mlx.utils import tree_flatten
+from stand_in import formula_weight
 from tiny_model import Recorded, Tiny, assert_close, needs_compiler, tiny_network
 
 from pxtools.network import bfloat16, ops
