@@ -45,8 +45,7 @@ OPTIONS = (
     arg(
         "--dtype",
         choices=[*DTYPES.values(), *DTYPES],
-        help="precision of the network's products; default: the run's, or bfloat16 where a CPU is "
-        "faster in it and the model large enough, else float32",
+        help="precision of the network's products; default: the run's own, or float32",
     ),
     arg("-w", "--workers", type=int, help="samples at once on the CPU; default: its cores"),
     arg("--eta-type", help="step scale schedule; the published command line uses const_2.5"),

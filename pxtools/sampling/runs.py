@@ -51,7 +51,7 @@ class SampleRequest:
     settings: Settings
     seeds: Sequence[int] | None = None  # None: those begun, else DEFAULT_SEED
     model: str | None = None  # a name, a folder or a .safetensors file
-    dtype: str | None = None  # of the network's products; None: the run's own, or what suits
+    dtype: str | None = None  # of the network's products; None: the run's own, or float32
     device: str | None = None  # cpu or gpu; None: a GPU where MLX has one
     workers: int | None = None  # samples computed at once on the CPU; None: its cores
     quiet: bool = False
@@ -128,7 +128,7 @@ def _open(
     try:
         begun = open_run(run, record, request.settings.N_sample, ops.arithmetic(dtype))
     except InputError:
-        if request.dtype or precision_begun(run) in (None, dtype):
+        if precision(request.dtype, precision_begun(run), model, run.path) == dtype:
             raise
         return _open(request, model, design, run, seed)  # another process has just begun it
     return Opened(run, record, begun.versions, design, model.help)

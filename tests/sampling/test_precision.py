@@ -30,25 +30,36 @@ def chosen(
     said: list[str] = []
     monkeypatch.setattr(bfloat16, "missing", lambda: lacking)
     monkeypatch.setattr(module, "warn", said.append)
+    monkeypatch.setattr(module, "say", said.append)
     model: Any = SimpleNamespace(config=SimpleNamespace(c_token=NARROWEST))
     return precision(asked, begun, model, Path("results/run")), said
 
 
+FASTER = "On this processor --dtype bfloat16 is faster (docs/precision.md)"
+STAYS = "results/run: it was begun in float32 and stays in it (--dtype {})"
+
+
 @pytest.mark.parametrize(
-    ("asked", "begun", "wanted"),
+    ("asked", "begun", "wanted", "said"),
     [
-        (None, None, "bfloat16"),
-        (None, "float32", "float32"),
-        (None, "float16", "float16"),
-        ("float32", None, "float32"),
-        ("bfloat16", None, "bfloat16"),
-        ("bfloat16", "float32", "bfloat16"),  # which is refused, as any other input
+        (None, None, "float32", [FASTER]),
+        (None, "float32", "float32", []),
+        (None, "bfloat16", "bfloat16", []),
+        (None, "float16", "float16", []),
+        ("float32", None, "float32", []),
+        ("bfloat16", None, "bfloat16", []),
+        ("bfloat16", "float32", "float32", [STAYS.format("bfloat16")]),
+        ("float32", "bfloat16", "float32", []),  # which is refused, as any other input
     ],
 )
 def test_on_a_cpu_with_fast_bfloat16(
-    monkeypatch: pytest.MonkeyPatch, asked: str | None, begun: str | None, wanted: str
+    monkeypatch: pytest.MonkeyPatch,
+    asked: str | None,
+    begun: str | None,
+    wanted: str,
+    said: list[str],
 ) -> None:
-    assert chosen(monkeypatch, asked, begun) == (wanted, [])
+    assert chosen(monkeypatch, asked, begun) == (wanted, said)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +67,7 @@ def test_on_a_cpu_with_fast_bfloat16(
     [
         (None, None, "float32", []),
         ("bfloat16", None, "float32", [f"--dtype bfloat16: {LACKING}; float32 is used"]),
-        ("bfloat16", "float32", "float32", [f"--dtype bfloat16: {LACKING}; float32 is used"]),
+        ("bfloat16", "float32", "float32", [STAYS.format("bfloat16")]),
         (
             *(None, "bfloat16", "bfloat16"),
             [f"results/run: continuing in bfloat16, slower here: {LACKING}"],
@@ -77,7 +88,8 @@ def test_on_a_cpu_without(
     assert chosen(monkeypatch, asked, begun, LACKING) == (wanted, said)
 
 
-def test_a_small_model_stays_in_float32() -> None:
+def test_a_small_model_is_not_said_to_be_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "say", lambda line: pytest.fail(line))
     small: Any = SimpleNamespace(config=SimpleNamespace(c_token=NARROWEST - 1))
     assert precision(None, None, small, Path("run")) == "float32"
 
