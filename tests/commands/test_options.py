@@ -462,6 +462,7 @@ def closed(*descriptors: int, line: list[str]) -> subprocess.CompletedProcess[st
     )
 
 
+@pytest.mark.slow
 def test_closed_streams(tmp_path: Path) -> None:
     words, folder = small_run(tmp_path, n=1, steps=2)
     no_stderr = closed(0, 2, line=command("px-sample", *words))

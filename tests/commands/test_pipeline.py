@@ -201,6 +201,7 @@ def test_the_embedded_model_is_named_and_keeps_the_deposited_target(tmp_path: Pa
     np.testing.assert_allclose([a.pos.tolist() for a in lys], heavy, atol=0.001)
 
 
+@pytest.mark.slow
 def test_1hvr_as_it_comes_from_the_pdb(tmp_path: Path) -> None:
     task = fixture_task("bpti")
     task["condition"] |= {
@@ -257,6 +258,7 @@ def test_a_task_too_large_is_refused_with_the_memory_it_needs(tmp_path: Path) ->
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_several_tasks_and_seeds(tmp_path: Path) -> None:
     tasks = [fixture_task("bpti") | {"name": name} for name in ("one", "two")]
     (tmp_path / "tasks.json").write_text(json.dumps(tasks))

@@ -249,6 +249,7 @@ def test_what_cannot_be_is_refused_in_one_line(
     assert len(refused.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_structures_that_cannot_be_used(designs: list[Path], tmp_path: Path) -> None:
     text = designs[0].read_text()
     broken = tmp_path / "broken.pdb"
@@ -374,6 +375,7 @@ def test_a_structure_and_its_pdb_file_get_the_same_letters(tmp_path: Path) -> No
     assert designs[0].target == {**designs[0].target} and len(designs[0].target) == 4
 
 
+@pytest.mark.slow
 def test_weights_from_a_file(designs: list[Path], tmp_path: Path) -> None:
     tensors = read_weights("vanilla").tensors
     path = tmp_path / "mine.safetensors"

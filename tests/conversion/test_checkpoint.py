@@ -372,6 +372,7 @@ def test_the_conformers_of_a_ccd_cache_travel_with_the_model(tmp_path: Path) -> 
     assert model.digest != read_model(TINY).digest
 
 
+@pytest.mark.slow
 def test_hostile_ccd_caches_are_refused(tmp_path: Path) -> None:
     pytest.importorskip("rdkit")
     marker = tmp_path / "marker"

@@ -120,6 +120,7 @@ def test_a_newer_chunk_is_refused_with_its_version(reference: Path, tmp_path: Pa
     assert path.exists()
 
 
+@pytest.mark.slow
 def test_a_run_json_of_an_older_version_still_resumes(reference: Path, tmp_path: Path) -> None:
     words, folder = copied(reference, tmp_path)
     record = json.loads((folder / "run.json").read_text())
@@ -131,6 +132,7 @@ def test_a_run_json_of_an_older_version_still_resumes(reference: Path, tmp_path:
     assert done.returncode == 0 and "3 samples already exist" in done.stderr
 
 
+@pytest.mark.slow
 def test_links_in_the_results_are_refused(reference: Path, tmp_path: Path) -> None:
     for name in ("predictions", "chunks", "run.json", "SUCCESS_FILE"):
         place = tmp_path / name

@@ -314,6 +314,7 @@ def test_rows_of_another_run_are_not_taken(a_run: tuple[list[object], Path]) -> 
     assert (path / "summary.csv").read_text() == text
 
 
+@pytest.mark.slow
 def test_files_on_stdin_and_damaged_ones(a_run: tuple[list[object], Path]) -> None:
     _, path = a_run
     (path / "summary.csv").unlink(missing_ok=True)
@@ -459,6 +460,7 @@ def rfdiffusions(tmp_path: Path) -> Path:
     return tmp_path / "design_0.pdb"
 
 
+@pytest.mark.slow
 def test_the_binder_is_found_or_named(tmp_path: Path) -> None:
     path = rfdiffusions(tmp_path)
 
