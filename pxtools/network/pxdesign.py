@@ -678,24 +678,23 @@ class PXDesignD(nn.Module):
         The biases of the token transformer's blocks (1, heads, T, T), and the pairs as the atom
         encoder sees them (T, T, c_atompair).
         """
-        module = self.diffusion_module
+        module, n = self.diffusion_module, features.n_tokens
+        wholes = [ops.Rows(n, axis=2) for _ in module.diffusion_transformer.blocks]
+        wholes.append(ops.Rows(n, axis=0))
 
-        def some(start: int) -> tuple[list[Any], Any]:
+        def some(start: int) -> None:
             rows = slice(start, start + PAIR_ROWS)
             z = self.design_condition_embedder.condition_template_embedder(features, rows)
             z = module.diffusion_conditioning.pair(z, features, rows)
-            biases = module.diffusion_transformer.pair_biases(z[None])
-            pairs = module.atom_attention_encoder.project_pairs(z)
-            mx.eval(biases, pairs)  # frees z
-            return biases, pairs
+            parts = module.diffusion_transformer.pair_biases(z[None])
+            parts.append(module.atom_attention_encoder.project_pairs(z))
+            mx.eval(parts)  # frees z
+            for whole, part in zip(wholes, parts, strict=True):
+                whole.put(start, part)
 
-        parts = ops.on_cores(some, range(0, features.n_tokens, PAIR_ROWS))
-        concatenate = ops.namespace(parts[0][1]).concatenate
-        biases = []
-        for _ in module.diffusion_transformer.blocks:
-            biases.append(concatenate([part[0].pop(0) for part in parts], axis=2))
-            mx.eval(biases[-1])  # frees its pieces
-        return biases, concatenate([part[1] for part in parts])
+        ops.on_cores(some, range(0, n, PAIR_ROWS))
+        *biases, pairs = (whole.joined() for whole in wholes)
+        return biases, pairs
 
     def denoise(self, x: mx.array, sigma: float, condition: Condition[Any]) -> mx.array:
         """Denoised coordinates (S, A, 3) in Å of noisy ones `x` at noise level `sigma` > 0.

@@ -200,6 +200,7 @@ def test_colabfolds_first_names_are_read(tmp_path: Path) -> None:
     assert output.structure == tmp_path / f"{name}.pdb"
     found = read_confidence(output)
     assert (found.iptm, found.ptm) == (None, 0.88)
+    assert found.pae is not None
     np.testing.assert_allclose(found.pae, pae, atol=1e-5)
 
 
