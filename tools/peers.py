@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -42,8 +43,8 @@ SIDES = (
     Side("px-tools float32", "ours", "float32"),  # what the others are compared with
     Side("px-tools bfloat16", "ours", "bfloat16"),
     Side("published", "published", "float32"),
-    Side("published, malloc tuned", "published", "float32", TUNED),
-    Side("published, malloc tuned, bf16 autocast", "published", "bfloat16", TUNED),
+    Side("published + malloc", "published", "float32", TUNED),
+    Side("published + malloc + bf16 autocast", "published", "bfloat16", TUNED),
 )
 
 
@@ -80,7 +81,7 @@ def noisy(n_samples: int, n_atoms: int) -> np.ndarray:
     return np.float32(SIGMA) * x
 
 
-def ours(n_tokens: int, n_samples: int, dtype: str) -> Step:
+def ours(n_samples: int, dtype: str, n_tokens: str) -> Step:
     import mlx.core as mx
     from bench import target
     from mlx.utils import tree_flatten
@@ -92,21 +93,20 @@ def ours(n_tokens: int, n_samples: int, dtype: str) -> Step:
 
     mx.set_default_device(mx.Device(mx.cpu))
     network = PXDesignD(Config())  # of the released model's size
-    shapes = {name: w.shape for name, w in dict(tree_flatten(network.parameters())).items()}
-    weights = [(name, mx.array(formula_weight(name, shape))) for name, shape in shapes.items()]
-    network.load_weights(weights)
+    weights = dict(tree_flatten(network.parameters()))
+    network.load_weights([(k, mx.array(formula_weight(k, w.shape))) for k, w in weights.items()])
     if dtype != "float32":
         network.reduce_precision(getattr(mx, dtype))
-    features = featurize(*target(n_tokens))
+    features = featurize(*target(int(n_tokens)))
     ref_pos = randomly_placed(features.ref_pos, features.atom_to_token, 1)
     condition = network.condition(features, ref_pos)
     x = mx.array(noisy(n_samples, len(ref_pos)))
     return lambda: np.array(network.denoise(x, SIGMA, condition))
 
 
-def published(inputs: Path, n_samples: int, dtype: str, checkouts: Path) -> Step:
+def published(n_samples: int, dtype: str, inputs: str, checkouts: str) -> Step:
     """A step as pxdesign/model/generator.py asks for it, with the chunks of its inference."""
-    sys.path[:0] = [str(checkouts / name) for name in ("PXDesign", "Protenix")]
+    sys.path[:0] = [f"{checkouts}/{name}" for name in ("PXDesign", "Protenix")]
     import torch
     from protenix.config import parse_configs
     from protenix.model.modules import primitives
@@ -192,19 +192,20 @@ def started(side: Side, words: list[str]) -> Iterator[Callable[[], tuple[float, 
 def compare(
     sides: list[Side], n_tokens: int, n_samples: int, checkouts: Path, python: str, repeats: int = 5
 ) -> tuple[str, str]:
-    """A row of the table, and how far the results are from our float32's."""
-
-    def words(side: Side, folder: Path) -> list[str]:
-        theirs = side.whose == "published"
-        of = [str(folder / "inputs.npz"), str(checkouts)] if theirs else [str(n_tokens)]
-        command = [python if theirs else sys.executable, "-W", "ignore", __file__, side.whose]
-        return [*command, str(folder / f"{side.name}.npy"), str(n_samples), side.dtype, *of]
-
+    """A row of the table, and how far the results are from the first side's."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         exactly = write_inputs(folder / "inputs.npz", n_tokens)
-        # the published ones first: they may not start
-        begun = [stack.enter_context(started(s, words(s, folder))) for s in reversed(sides)]
+        of = {
+            "ours": (sys.executable, [f"{n_tokens}"]),
+            "published": (python, [f"{folder / 'inputs.npz'}", f"{checkouts}"]),
+        }
+        begun = []
+        for side in reversed(sides):  # the published ones first: they may not start
+            interpreter, words = of[side.whose]
+            command = [interpreter, "-W", "ignore", __file__, f"{folder / side.name}.npy"]
+            command += [side.whose, f"{n_samples}", side.dtype, *words]
+            begun.append(stack.enter_context(started(side, command)))
         measured = np.array([[step() for step in reversed(begun)] for _ in range(repeats)])
         denoised = [np.load(folder / f"{side.name}.npy") for side in sides]
     seconds, memory = measured[..., 0] / n_samples, measured[-1, :, 1]
@@ -216,11 +217,11 @@ def compare(
         f"{side.name} {np.abs(x - denoised[0]).max():.1g}"
         for side, x in zip(sides[1:], denoised[1:], strict=True)
     ]
-    return row, f"{exactly} tokens, {n_samples} samples: {', '.join(away)}"
+    return row, f"{exactly} tokens x {n_samples}: {', '.join(away)}"
 
 
 def table(checkouts: Path, python: str, cases: list[tuple[int, int]]) -> None:
-    """Five processes at a time hold a model and its step: 20 GB at 700 tokens and 4 samples."""
+    """Prints a row for each case, whose five processes are there at the same time."""
     from pxtools.network import bfloat16
 
     for part in ("PXDesign/pxdesign", "Protenix/protenix"):
@@ -237,22 +238,19 @@ def table(checkouts: Path, python: str, cases: list[tuple[int, int]]) -> None:
         row, difference = compare(sides, n_tokens, n_samples, checkouts, python)
         print(row, flush=True)
         differences.append(difference)
-    print(f"\nSeconds a sample and step (times {sides[0].name}'s); peak memory, in the same order.")
+    print(f"\nSeconds a sample and step (times {sides[0].name}'s); peak memory in the same order.")
     print(f"Largest difference of a coordinate from {sides[0].name}, Å:", *differences, sep="\n- ")
 
 
 def main() -> None:
-    """One side of a pair."""
+    """One side."""
     sys.path.append(str(ROOT / "tests"))  # stand_in
-    whose, result, n_samples, dtype, *of = sys.argv[1:]
-    if whose == "ours":
-        serve(lambda: ours(int(of[0]), int(n_samples), dtype), Path(result))
-        return
-    inputs, checkouts = map(Path, of)
+    result, whose, n_samples, dtype, *of = sys.argv[1:]
+    make = {"ours": ours, "published": published}[whose]
     try:
-        serve(lambda: published(inputs, int(n_samples), dtype, checkouts), Path(result))
+        serve(partial(make, int(n_samples), dtype, *of), Path(result))
     except ModuleNotFoundError as error:
-        refuse(f"the published code needs {error.name}, which {sys.executable} has not")
+        refuse(f"the {whose} side needs {error.name}, which {sys.executable} has not")
 
 
 if __name__ == "__main__":
