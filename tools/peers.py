@@ -246,7 +246,7 @@ def main() -> None:
     """One side."""
     sys.path.append(str(ROOT / "tests"))  # stand_in
     result, whose, n_samples, dtype, *of = sys.argv[1:]
-    make = {"ours": ours, "published": published}[whose]
+    make: Callable[..., Step] = ours if whose == "ours" else published
     try:
         serve(partial(make, int(n_samples), dtype, *of), Path(result))
     except ModuleNotFoundError as error:
