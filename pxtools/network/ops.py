@@ -284,15 +284,13 @@ class Rows:
         if isinstance(part, mx.array):
             self.parts[start] = part
             return
-        before, rows, after = (
-            part.shape[: self.axis],
-            part.shape[self.axis],
-            part.shape[self.axis + 1 :],
-        )
+        shape = list(part.shape)
+        rows = slice(start, start + shape[self.axis])
+        shape[self.axis] = self.n
         with self.lock:
             if self.whole is None:
-                self.whole = np.empty((*before, self.n, *after), part.dtype)
-        self.whole[(*[slice(None)] * self.axis, slice(start, start + rows))] = part
+                self.whole = np.empty(shape, part.dtype)
+        self.whole[(*[slice(None)] * self.axis, rows)] = part
 
     def joined(self) -> Any:
         if self.whole is not None:
