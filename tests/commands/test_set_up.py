@@ -91,6 +91,7 @@ def test_a_set_up_without_fast_bfloat16_works(checkout: Path) -> None:
     assert ran(checkout) == (0, "ran\n", "")
 
 
+@pytest.mark.slow
 def test_both_ends_of_a_pipe_do_not_set_up_at_once(checkout: Path) -> None:
     both = [start(checkout, PIP_TAKES="1") for _ in range(2)]
     said = [process.communicate(timeout=30) for process in both]

@@ -28,13 +28,14 @@ from pxtools.runs.inventory import inspect
 from pxtools.runs.record import RunJson
 from pxtools.runs.seal import DIGEST_BYTES, pack_array, seal
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_reference(tmp_path_factory.mktemp("reference"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_fault(fault: Fault, reference: Path) -> None:
     if fault.__name__ == "disk_full" and not hasattr(resource, "prlimit"):
@@ -120,7 +121,6 @@ def test_a_newer_chunk_is_refused_with_its_version(reference: Path, tmp_path: Pa
     assert path.exists()
 
 
-@pytest.mark.slow
 def test_a_run_json_of_an_older_version_still_resumes(reference: Path, tmp_path: Path) -> None:
     words, folder = copied(reference, tmp_path)
     record = json.loads((folder / "run.json").read_text())
@@ -132,7 +132,6 @@ def test_a_run_json_of_an_older_version_still_resumes(reference: Path, tmp_path:
     assert done.returncode == 0 and "3 samples already exist" in done.stderr
 
 
-@pytest.mark.slow
 def test_links_in_the_results_are_refused(reference: Path, tmp_path: Path) -> None:
     for name in ("predictions", "chunks", "run.json", "SUCCESS_FILE"):
         place = tmp_path / name
@@ -200,7 +199,6 @@ def test_a_read_only_directory_is_refused_before_computing(tmp_path: Path) -> No
     assert "Diffusion" not in refused.stderr and "Traceback" not in refused.stderr
 
 
-@pytest.mark.slow
 def test_success_only_when_every_cif_parses(reference: Path, tmp_path: Path) -> None:
     words, folder = copied(reference, tmp_path)
     (folder / "chunks" / "samples_0-1.msgpack").unlink()
@@ -266,7 +264,6 @@ values = st.recursive(
 )
 
 
-@pytest.mark.slow
 @settings(max_examples=200)
 @given(st.data())
 def test_any_sealed_field_is_read_or_refused(chunk: Path, data: st.DataObject) -> None:
