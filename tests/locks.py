@@ -5,10 +5,11 @@ from pathlib import Path
 from processes import environment
 
 SITECUSTOMIZE = '''
-import errno, fcntl, os, socket
+import errno, fcntl, os
 
 host = os.environ["TEST_HOST"]
-socket.gethostname = lambda: host
+system, _, *others = os.uname()
+os.uname = lambda: os.uname_result((system, host, *others))
 real = fcntl.lockf
 
 def failing(file, *words):

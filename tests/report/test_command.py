@@ -152,7 +152,7 @@ def test_a_table_of_structures_from_other_sources(results: Path, tmp_path: Path)
         (["nothing"], "nothing of that name"),
         (["empty"], "expected at least one run of px-sample, found none yet"),
         (["wrong.csv"], "expected a CSV of px-score, with a column design, found a, b"),
-        (["results", "--in-3d", "-1"], "--in-3d: number: expected 0 or more, found -1"),
+        (["results", "--in-3d", "-1"], "--in-3d: expected 0 or more, found -1"),
         (["results", "-o", "missing/page.html"], "cannot write"),
         (["results", "-o", "-", "--watch"], "--watch: -o: expected a file"),
     ],
