@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -72,10 +72,17 @@ def finish_what_is_piped_in() -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """Exit with a code, whatever signals still come."""
+    """Exit with a code, whatever signals still come, and whatever threads still wait.
+
+    A signal may have struck while the main thread took a lock that a worker needs: such a worker
+    never ends, and Python would wait for it.
+    """
     for signum in SIGNALS:
         signal.signal(signum, signal.SIG_IGN)
-    sys.exit(code)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # closed, or nobody reads it
+            stream.flush()
+    os._exit(code)
 
 
 def stop_without(parent: int, *above: int) -> None:

@@ -57,10 +57,14 @@ def run_folder(folder: Path) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """The files of a run by name, without what was set aside, the lock and signs of processes."""
+    """The files of a run by name, without what was set aside, the lock and signs of processes.
+
+    What a killed process was about to write is swept later.
+    """
     base = run_folder(folder)
     paths = (p for p in base.rglob("*") if p.is_file() and ".corrupt" not in str(p))
-    kept = (p for p in paths if p.name != ".lock" and p.parent.name != "workers")
+    others = (p for p in paths if p.name != ".lock" and p.suffix != ".tmp")
+    kept = (p for p in others if p.parent.name != "workers")
     return {str(p.relative_to(base)): p.read_bytes() for p in kept}
 
 

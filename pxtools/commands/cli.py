@@ -54,7 +54,7 @@ def run(command: Callable[..., Any]) -> NoReturn:
     except (InputError, OSError, MemoryError, RuntimeError, SystemError, ImportError) as error:
         say(f"{name}: {_in_one_line(error)}")
         code = 2
-    _leave(code)
+    leave(code)
 
 
 def _in_one_line(error: Exception) -> str:
@@ -95,16 +95,6 @@ def _path_or_question_mark(error: UnicodeError) -> tuple[str | bytes, int]:
         return codecs.lookup_error("surrogateescape")(error)
     except UnicodeError:
         return codecs.lookup_error("replace")(error)
-
-
-def _leave(code: int) -> NoReturn:
-    """Exit, also where nothing can be written any more."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    leave(code)
 
 
 def paths_from_stdin(otherwise: str) -> Iterator[Path]:

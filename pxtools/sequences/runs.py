@@ -143,7 +143,7 @@ class _Work:
 
     def close(self) -> None:
         if self.pool:
-            self.pool.shutdown(cancel_futures=True)
+            self.pool.shutdown(wait=False, cancel_futures=True)
 
     def _jobs(self, path: Path) -> list[_Job]:
         if path.is_dir():
