@@ -22,10 +22,12 @@ def precision(asked: str | None, begun: str | None, model: ModelFile, run: Path)
         if ops.on_cpu() and model.config.c_token >= NARROWEST and not bfloat16.missing():
             say("On this processor --dtype bfloat16 is faster (docs/precision.md)")
         return "float32"
-    if asked != "float32" and begun == "float32":
+    if asked == "float32":
+        return asked
+    if begun == "float32":
         warn(f"{run}: it was begun in float32 and stays in it (--dtype {asked})")
         return begun
-    if asked != "float32" and ops.on_cpu():
+    if ops.on_cpu():
         no_float16 = "a CPU has no fast products of float16"
         if lacking := no_float16 if asked == "float16" else bfloat16.missing():
             warn(f"--dtype {asked}: {lacking}; float32 is used")

@@ -123,12 +123,13 @@ def _opened(request: SampleRequest, model: ModelFile) -> Iterator[Opened]:
 def _open(
     request: SampleRequest, model: ModelFile, design: Design, run: RunDir, seed: int
 ) -> Opened:
-    dtype = precision(request.dtype, precision_begun(run), model, run.path)
+    begun_in = precision_begun(run)
+    dtype = precision(request.dtype, begun_in, model, run.path)
     record = run_record(design, model, dtype, request.settings.schedule, seed)
     try:
         begun = open_run(run, record, request.settings.N_sample, ops.arithmetic(dtype))
     except InputError:
-        if precision(request.dtype, precision_begun(run), model, run.path) == dtype:
+        if precision_begun(run) == begun_in:
             raise
         return _open(request, model, design, run, seed)  # another process has just begun it
     return Opened(run, record, begun.versions, design, model.help)

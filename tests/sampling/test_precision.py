@@ -20,72 +20,50 @@ LACKING = "this processor has no instructions for it"
 needs_onednn = pytest.mark.skipif(bool(bfloat16.missing()), reason=str(bfloat16.missing()))
 
 
-def chosen(
-    monkeypatch: pytest.MonkeyPatch,
-    asked: str | None,
-    begun: str | None,
-    lacking: str | None = None,
-) -> tuple[str, list[str]]:
-    """The precision of a large model's run on a CPU, and the warnings."""
-    said: list[str] = []
-    monkeypatch.setattr(bfloat16, "missing", lambda: lacking)
-    monkeypatch.setattr(module, "warn", said.append)
-    monkeypatch.setattr(module, "say", said.append)
-    model: Any = SimpleNamespace(config=SimpleNamespace(c_token=NARROWEST))
-    return precision(asked, begun, model, Path("results/run")), said
-
-
 FASTER = "On this processor --dtype bfloat16 is faster (docs/precision.md)"
 STAYS = "results/run: it was begun in float32 and stays in it (--dtype {})"
 
 
 @pytest.mark.parametrize(
-    ("asked", "begun", "wanted", "said"),
+    ("asked", "begun", "lacking", "wanted", "said"),
     [
-        (None, None, "float32", [FASTER]),
-        (None, "float32", "float32", []),
-        (None, "bfloat16", "bfloat16", []),
-        (None, "float16", "float16", []),
-        ("float32", None, "float32", []),
-        ("bfloat16", None, "bfloat16", []),
-        ("bfloat16", "float32", "float32", [STAYS.format("bfloat16")]),
-        ("float32", "bfloat16", "float32", []),  # which is refused, as any other input
-    ],
-)
-def test_on_a_cpu_with_fast_bfloat16(
-    monkeypatch: pytest.MonkeyPatch,
-    asked: str | None,
-    begun: str | None,
-    wanted: str,
-    said: list[str],
-) -> None:
-    assert chosen(monkeypatch, asked, begun) == (wanted, said)
-
-
-@pytest.mark.parametrize(
-    ("asked", "begun", "wanted", "said"),
-    [
-        (None, None, "float32", []),
-        ("bfloat16", None, "float32", [f"--dtype bfloat16: {LACKING}; float32 is used"]),
-        ("bfloat16", "float32", "float32", [STAYS.format("bfloat16")]),
+        (None, None, None, "float32", [FASTER]),
+        (None, "float32", None, "float32", []),
+        (None, "bfloat16", None, "bfloat16", []),
+        (None, "float16", None, "float16", []),
+        ("float32", None, None, "float32", []),
+        ("bfloat16", None, None, "bfloat16", []),
+        ("bfloat16", "float32", None, "float32", [STAYS.format("bfloat16")]),
+        ("float32", "bfloat16", None, "float32", []),  # which is refused, as any other input
+        (None, None, LACKING, "float32", []),
+        ("bfloat16", None, LACKING, "float32", [f"--dtype bfloat16: {LACKING}; float32 is used"]),
+        ("bfloat16", "float32", LACKING, "float32", [STAYS.format("bfloat16")]),
         (
-            *(None, "bfloat16", "bfloat16"),
+            *(None, "bfloat16", LACKING, "bfloat16"),
             [f"results/run: continuing in bfloat16, slower here: {LACKING}"],
         ),
         (
-            *("float16", None, "float32"),
+            *("float16", None, LACKING, "float32"),
             ["--dtype float16: a CPU has no fast products of float16; float32 is used"],
         ),
     ],
 )
-def test_on_a_cpu_without(
+def test_on_a_cpu_with_fast_bfloat16_or_without(
     monkeypatch: pytest.MonkeyPatch,
     asked: str | None,
     begun: str | None,
+    lacking: str | None,
     wanted: str,
     said: list[str],
 ) -> None:
-    assert chosen(monkeypatch, asked, begun, LACKING) == (wanted, said)
+    """Of a large model's run; what is said are warnings, or that bfloat16 is faster."""
+    heard: list[str] = []
+    monkeypatch.setattr(bfloat16, "missing", lambda: lacking)
+    monkeypatch.setattr(module, "warn", heard.append)
+    monkeypatch.setattr(module, "say", heard.append)
+    model: Any = SimpleNamespace(config=SimpleNamespace(c_token=NARROWEST))
+    assert precision(asked, begun, model, Path("results/run")) == wanted
+    assert heard == said
 
 
 def test_a_small_model_is_not_said_to_be_faster(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,25 +79,20 @@ def boltz(folder: Path, pae: np.ndarray) -> Written:
     return folder / f"{NAME}_model_0.cif", folder
 
 
-def protenix(folder: Path, pae: np.ndarray) -> Written:
+def protenix(folder: Path, pae: np.ndarray, seed: str = "") -> Written:
+    name = NAME + seed
     folder = folder / NAME / "seed_101" / "predictions"
     folder.mkdir(parents=True)
     told = {"plddt": 91.0, "gpde": 0.4, "ptm": PTM, "iptm": IPTM, "has_clash": False}
-    (folder / f"{NAME}_summary_confidence_sample_0.json").write_text(json.dumps(told))
+    (folder / f"{name}_summary_confidence_sample_0.json").write_text(json.dumps(told))
     full = {"token_pair_pae": pae.tolist(), "atom_plddt": []}
-    (folder / f"{NAME}_full_data_sample_0.json").write_text(json.dumps(full))
-    return folder / f"{NAME}_sample_0.cif", folder
+    (folder / f"{name}_full_data_sample_0.json").write_text(json.dumps(full))
+    return folder / f"{name}_sample_0.cif", folder
 
 
 def protenix_with_seed(folder: Path, pae: np.ndarray) -> Written:
     """As its docs/infer_json_format.md names files since 2025: with the seed."""
-    folder = folder / NAME / "seed_101" / "predictions"
-    folder.mkdir(parents=True)
-    told = {"plddt": 91.0, "gpde": 0.4, "ptm": PTM, "iptm": IPTM, "has_clash": False}
-    (folder / f"{NAME}_101_summary_confidence_sample_0.json").write_text(json.dumps(told))
-    full = {"token_pair_pae": pae.tolist(), "atom_plddt": []}
-    (folder / f"{NAME}_101_full_data_sample_0.json").write_text(json.dumps(full))
-    return folder / f"{NAME}_101_sample_0.cif", folder
+    return protenix(folder, pae, seed="_101")
 
 
 def af3(folder: Path, pae: np.ndarray) -> Written:
