@@ -10,7 +10,7 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-GL = "--use-gl=angle --use-angle=swiftshader --enable-unsafe-swiftshader --ignore-gpu-blocklist"
+GL = "--disable-gpu-compositing --enable-unsafe-swiftshader"  # as on a machine without a GPU
 CHOOSE = """() => {
   const start = performance.now();
   move(1);
@@ -27,7 +27,7 @@ SCROLL = """() => new Promise((done) => {
   const frame = (now) => {
     times.push(now - last);
     last = now;
-    box.scrollTop += 400;
+    box.scrollTop += 100;
     if (times.length < 60) requestAnimationFrame(frame); else done(times.slice(5));
   };
   requestAnimationFrame(frame);

@@ -509,6 +509,34 @@ def test_five_thousand_designs(browser: Browser, written: Written) -> None:
         assert names(page) == ["bpti_sample_777"]
 
 
+def test_cells_out_of_view_are_not_in_the_page(browser: Browser, written: Written) -> None:
+    """Both ways; what stays in view while the table is scrolled is not made anew."""
+    made = report(200)
+    extra = tuple(replace(COLUMNS[4], name=f"more_{i}") for i in range(40))
+    designs = [replace(d, values=(*d.values, *range(40))) for d in made.designs]
+    wide = replace(made, columns=(*made.columns, *extra), designs=tuple(designs))
+    cells = "document.querySelectorAll('#rows tbody td').length"
+    with browser.page(written(wide)) as page:
+        assert 100 < page.evaluate(cells) < 1200
+        page.evaluate("document.querySelectorAll('#rows tbody tr')[9].marked = true")
+        page.evaluate("document.getElementById('rows').scrollTop = 250")
+        page.wait_for_selector("#rows tr[aria-rowindex='40']", state="attached")
+        marked = (
+            "[...document.querySelectorAll('#rows tbody tr')].filter((row) => row.marked).length"
+        )
+        assert page.evaluate(marked) == 1
+        page.evaluate("document.getElementById('rows').scrollLeft = 1e6")
+        last = "#rows tr[data-key] td:last-child"
+        page.wait_for_selector(f"{last}:not(:empty)", state="attached")
+        row = page.locator("#rows tbody tr[data-key]").first
+        assert row.locator("td").last.inner_text() == "39.00"
+        assert row.locator("td").nth(1).inner_text() == "bpti_sample_0"
+        right = "(at) => document.querySelector(at).getBoundingClientRect().right"
+        ends = [page.evaluate(right, of) for of in ("#rows th:last-child", last)]
+        assert abs(ends[0] - ends[1]) < 1
+        assert page.evaluate(cells) < 1200
+
+
 def test_sizes() -> None:
     assert len(render(report(16, 80))) < 1.2e6
     assert len(render(report(500, 200))) < 3.5e6

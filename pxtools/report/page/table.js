@@ -1,7 +1,9 @@
-// The table: only the rows in view are in the document, so that thousands scroll smoothly.
+// The table: only the cells in view are in the document, so that thousands of rows scroll smoothly.
 const ROW = 30, SPARE = 12, PRINTED = 300, MOST = 30; // MOST: letters of a column
+const ASIDE = 400; // pixels beside the view that are drawn
+const FIXED = 2; // columns that stay in view
 const box = by("rows");
-let body, drawnFrom = -1, heads = [];
+let body, above, below, inBody = {}, heads = [], makers = []; // makers: of a column's cells
 
 const tableColumns = () => data.columns.filter((column) => !state.hide.has(column.name));
 const isNumber = (column) => column.kind === "number" || column.kind === "whole";
@@ -13,11 +15,15 @@ function drawTable() {
   if (several) heads.push(head({ name: "run", meaning: "where the design comes from", unit: "" }, "text"));
   heads.push(...list.map((column) => head(column, isNumber(column) ? "" : "text")));
   body = element("tbody");
+  [above, below] = [0, 1].map(() => element("tr", { class: "spacer", "aria-hidden": "true" }, element("td", { colspan: heads.length })));
   const letters = [widthOf("design", (row) => row.name), ...(several ? [widthOf("run", (row) => row.run.label)] : []),
     ...list.map((column) => widthOf(column.name, (row) => row.values[column.name], column))];
   const widths = ["34px", ...letters.map((n) => `calc(${n}ch + 22px)`)];
   box.replaceChildren(element("table", { "aria-rowcount": shownRows.length + 1, style: `width:calc(${widths.join(" + ")})` },
     element("colgroup", {}, ...widths.map((width) => element("col", { style: `width:${width}` }))), element("thead", {}, element("tr", {}, ...heads)), body));
+  makers = [starCell, (row) => element("td", { class: "stick2 text", title: row.key }, row.name),
+    ...(several ? [(row) => element("td", { class: "text" }, row.run.label)] : []),
+    ...list.map((column) => (row) => cell(column, row.values[column.name]))];
   drawRows(true);
 }
 
@@ -56,35 +62,55 @@ function sortBy(column, add) {
   change({ sort: [...others, next].join(",") });
 }
 
+// The rows and columns, [from, to), that are in view or just beside it.
+function inView() {
+  if (box.dataset.printing) return { rows: [0, Math.min(PRINTED, shownRows.length)], columns: [FIXED, heads.length] };
+  const from = Math.max(0, Math.floor(box.scrollTop / ROW) - SPARE);
+  const to = Math.min(shownRows.length, from + Math.ceil(box.clientHeight / ROW) + 2 * SPARE);
+  let right = 0;
+  const ends = heads.map((made) => (right += made.offsetWidth));
+  const before = ends.filter((end) => end < box.scrollLeft - ASIDE).length;
+  const until = ends.filter((end) => end < box.scrollLeft + box.clientWidth + ASIDE).length + 1;
+  return { rows: [from, to], columns: [Math.max(FIXED, before), Math.min(heads.length, until)] };
+}
+
 function drawRows(anew = false) {
-  const printing = box.dataset.printing;
-  const from = printing ? 0 : Math.max(0, Math.floor(box.scrollTop / ROW) - SPARE);
-  if (!anew && Math.abs(from - drawnFrom) < SPARE / 2) return;
-  drawnFrom = from;
-  const to = printing ? Math.min(PRINTED, shownRows.length)
-    : Math.min(shownRows.length, from + Math.ceil(box.clientHeight / ROW) + 2 * SPARE);
-  const span = heads.length;
-  const spacer = (rowsAway) => element("tr", { class: "spacer", "aria-hidden": "true" },
-    element("td", { colspan: span, style: `height:${rowsAway * ROW}px` }));
-  const there = new Map(anew ? [] : [...body.children].map((made) => [made.dataset.key, made]));
-  const drawn = shownRows.slice(from, to).map((row, i) => there.get(row.key) || rowOf(row, from + i));
-  body.replaceChildren(...(from ? [spacer(from)] : []), ...drawn,
-    ...(to < shownRows.length && !printing ? [spacer(shownRows.length - to)] : []));
-  if (!shownRows.length) body.append(element("tr", {}, element("td", { colspan: span, class: "nothing text" },
+  const near = (place, since, room) => Math.abs(place - since) < room;
+  if (!anew && near(box.scrollTop, inBody.top, ROW * SPARE / 2) && near(box.scrollLeft, inBody.left, ASIDE / 2)) return;
+  const { rows: [from, to], columns } = inView();
+  const same = !anew && columns.join() === inBody.columns.join();
+  inBody = { top: box.scrollTop, left: box.scrollLeft, columns };
+  const there = new Map(same ? [...body.children].map((made) => [made.dataset.key, made]) : []);
+  const made = shownRows.slice(from, to).map((row, i) => there.get(row.key) || rowOf(row, from + i, columns));
+  const after = box.dataset.printing ? 0 : shownRows.length - to;
+  above.firstChild.style.height = `${from * ROW}px`;
+  below.firstChild.style.height = `${after * ROW}px`;
+  fill(body, [above, ...made, below]);
+  if (!shownRows.length) body.append(element("tr", {}, element("td", { colspan: heads.length, class: "nothing text" },
     rows.length ? "No design passes this filter." : "No designs yet.")));
 }
 
-function rowOf(row, index) {
-  const starred = state.stars.has(row.key);
-  const cells = [
-    element("td", { class: "stick text" }, element("button", { type: "button", class: "star", tabindex: -1, "aria-pressed": String(starred),
-      "aria-label": `Star ${row.name}`, onclick: (event) => { event.stopPropagation(); star(row); } }, starred ? "★" : "☆")),
-    element("td", { class: "stick2 text", title: row.key }, row.name),
-  ];
-  if (several) cells.push(element("td", { class: "text" }, row.run.label));
-  cells.push(...tableColumns().map((column) => cell(column, row.values[column.name])));
+// As replaceChildren, but what stays is not touched, nor laid out again.
+function fill(parent, children) {
+  const kept = new Set(children);
+  for (const child of [...parent.children]) if (!kept.has(child)) child.remove();
+  children.forEach((child, i) => {
+    if (parent.children[i] !== child) parent.insertBefore(child, parent.children[i] || null);
+  });
+}
+
+function rowOf(row, index, [from, to]) {
+  const empty = (n) => (n ? [element("td", { colspan: n })] : []);
+  const cells = [...makers.slice(0, FIXED).map((make) => make(row)), ...empty(from - FIXED),
+    ...makers.slice(from, to).map((make) => make(row)), ...empty(heads.length - to)];
   return element("tr", { "aria-rowindex": index + 2, "aria-selected": String(row.key === state.chosen), "data-key": row.key,
     onclick: () => choose(row) }, ...cells);
+}
+
+function starCell(row) {
+  const starred = state.stars.has(row.key);
+  return element("td", { class: "stick text" }, element("button", { type: "button", class: "star", tabindex: -1, "aria-pressed": String(starred),
+    "aria-label": `Star ${row.name}`, onclick: (event) => { event.stopPropagation(); star(row); } }, starred ? "★" : "☆"));
 }
 
 function cell(column, value) {
