@@ -161,6 +161,13 @@ def _compared(
     plddt = binder.b_factors.mean() if len(binder.b_factors) else None
     if plddt is not None and plddt > 1:  # written as percent
         plddt /= 100
+    ipae, bound_rmsd = _between(told.pae, predicted), _fold_rmsd(design[-1], binder)
+    if told.pae is not None and ipae is None:
+        residues = sum(len(chain.ca) for chain in predicted)
+        warn(f"{output.structure}: PAE of {len(told.pae)} tokens, {residues} residues: no ipAE")
+    if bound_rmsd is None:
+        lengths = f"its last chain has {len(binder.ca)} residues, the binder {len(design[-1])}"
+        warn(f"{output.structure}: {lengths}: no RMSD")
     return Prediction(
         design=name,
         number=one.number,
@@ -169,8 +176,8 @@ def _compared(
         iptm=told.iptm,
         ptm=told.ptm,
         plddt=None if plddt is None else round(float(plddt), 4),
-        ipae=_between(told.pae, predicted),
-        bound_rmsd=_fold_rmsd(design[-1], binder),
+        ipae=ipae,
+        bound_rmsd=bound_rmsd,
         pose_rmsd=_pose_rmsd(design, predicted),
         run=digest,
     )

@@ -227,6 +227,24 @@ def test_what_is_damaged_is_left_out_and_said(text: bytes, design: RunDir, tmp_p
     assert not rows_of(design.path / "predictions.csv")
 
 
+def test_what_cannot_be_compared_is_said(design: RunDir, tmp_path: Path) -> None:
+    """A PAE with a ligand's tokens, a binder that lost a residue."""
+    wider = np.pad(errors_of(design), (0, 3))
+    path, _ = boltz(tmp_path / "predicted", wider)
+    made = structure(design)
+    del made[0]["B"][-1]
+    save(made, path)
+    done = run("px-score", design.path, "--predictions", tmp_path / "predicted")
+    assert done.returncode == 0, done.stderr
+    n = len(wider) - 3
+    assert f"PAE of {n + 3} tokens, {n - 1} residues: no ipAE" in done.stderr
+    length = len(read_chains("x", design.cif(0).read_bytes())[-1])
+    said = f"its last chain has {length - 1} residues, the binder {length}: no RMSD"
+    assert said in done.stderr
+    (row,) = rows_of(design.path / "predictions.csv")
+    assert row["ipae"] == row["bound_rmsd"] == row["pose_rmsd"] == "" != row["iptm"]
+
+
 def test_a_pickled_array_is_not_loaded(tmp_path: Path) -> None:
     np.savez(tmp_path / "scores.model_idx_0.npz", iptm=np.array([{}], object))
     (tmp_path / "pred.model_idx_0.cif").touch()
