@@ -12,8 +12,8 @@ from pxtools.console import say, warn
 from pxtools.errors import InputError
 
 if TYPE_CHECKING:
-    from pxtools.runs.folder import RunDir
-    from pxtools.scoring.columns import Scores
+    from pxtools.scoring.paths import Scored
+    from pxtools.scoring.summary import How
 
 
 @arg("paths", nargs="*", help="results folders, chunk or structure files; none: paths from stdin")
@@ -54,27 +54,24 @@ def px_score(
     Shards keep a table each; without --shard px-score gathers them.
     """
     from pxtools.machine import cores
-    from pxtools.runs.folder import told_apart
     from pxtools.runs.shards import parse_part
-    from pxtools.runs.tables import as_csv
     from pxtools.scoring.checks import (
         read_checks,
         read_filters,
         standard_checks,
         standard_filters,
     )
-    from pxtools.scoring.columns import Scores
+    from pxtools.scoring.paths import score_paths
     from pxtools.scoring.predictions import named
-    from pxtools.scoring.ranking import ranked
-    from pxtools.scoring.summary import How, Scoring, best_sequences, in_words, score_files, summary
+    from pxtools.scoring.summary import How
     from pxtools.task.reading import read_tasks
 
     if top < 0:
         raise InputError.of_option("--top", "0 or more", top)
     if workers is not None and workers < 1:
         raise InputError.of_option("--workers", "1 or more", workers)
-    otherwise = "give results folders, chunk or structure files, or pipe their paths in"
     part = parse_part(shard, samples)
+    otherwise = "give results folders, chunk or structure files, or pipe their paths in"
     given = map(Path, paths) if paths else cli.paths_from_stdin(otherwise)
     how = How(
         checks=read_checks(Path(checks)) if checks else standard_checks(),
@@ -84,62 +81,43 @@ def px_score(
         folds=folds,
         processes=workers or cores(),
         part=part,
+        binder=binder,
     )
     if predictions and not how.predictions:
         warn(f"{predictions}: no prediction there is named after a design (NAME_sample_3_seq_0)")
-    runs: dict[RunDir, Scoring] = {}
-    files: list[Path] = []
-    for path in given:  # scored as they come
-        for run, of_path in _runs_of(path, files):
-            if run not in runs:
-                runs[run] = Scoring(run, quiet, how)
-            runs[run].add(of_path)
-    everything: list[tuple[RunDir | None, Scores]] = []
-    for (run, scoring), title in zip(runs.items(), told_apart(list(runs)), strict=True):
-        rows = scoring.finish()
-        everything += [(run, row) for row in rows]
+    everything: list[Scored] = []
+    for scored in score_paths(given, how, quiet):
+        everything.append(scored)
         if not json:
-            print(in_words(title, rows, top, best_sequences(run)), flush=True)
-        if rows and not quiet:
-            say(f"✓ Scored {run.name}: {summary(run, part).path}")
-    ours = [path for number, path in enumerate(files) if part.owns(number)]
-    rows = ranked(score_files(ours, how.checks, binder), {})
+            _show(scored, how, top, quiet)
     if json:
-        print(_as_json([*everything, *((None, row) for row in rows)]))
-    elif rows:
-        print(as_csv(Scores, rows), end="")
+        print(_as_json(everything))
 
 
-def _runs_of(path: Path, files: list[Path]) -> list[tuple[RunDir, set[int] | None]]:
-    """The runs that a path names, with the samples (None: all); loose files go to `files`."""
-    from pxtools.runs.folder import RunDir, find_runs
+def _show(scored: Scored, how: How, top: int, quiet: bool) -> None:
+    """A run in words, structures of no run as CSV."""
+    from pxtools.runs.tables import as_csv
+    from pxtools.scoring.columns import Scores
+    from pxtools.scoring.summary import best_sequences, in_words, summary
 
-    if path.is_dir():
-        return [(run, None) for run in find_runs(path)]
-    if not path.is_file():
-        raise InputError.of(path, "path", "a results folder, a chunk or a structure", "nothing")
-    run = RunDir.around(path)
-    if run is None:
-        files.append(path)
-        return []
-    return [(run, _samples_in(run, path))]
-
-
-def _samples_in(run: RunDir, path: Path) -> set[int]:
-    in_chunks = {file.name: samples for samples, file in run.files("msgpack")}
-    cifs = {run.cif(sample).name: sample for sample in run.cif_samples()}
-    if path.name in cifs:
-        return {cifs[path.name]}
-    return set(in_chunks.get(path.name, []))
+    if scored.run:
+        print(in_words(scored.title, scored.rows, top, best_sequences(scored.run)), flush=True)
+    elif scored.rows:
+        print(as_csv(Scores, scored.rows), end="")
+    if scored.run and scored.rows and not quiet:
+        say(f"✓ Scored {scored.run.name}: {summary(scored.run, how.part).path}")
 
 
-def _as_json(rows: list[tuple[RunDir | None, Scores]]) -> str:
+def _as_json(everything: list[Scored]) -> str:
     import json
     from dataclasses import asdict
 
-    return json.dumps(
-        [asdict(row) | {"folder": str(run.path) if run else None} for run, row in rows], indent=2
-    )
+    rows = [
+        asdict(row) | {"folder": str(scored.run.path) if scored.run else None}
+        for scored in everything
+        for row in scored.rows
+    ]
+    return json.dumps(rows, indent=2)
 
 
 def main() -> None:

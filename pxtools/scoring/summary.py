@@ -72,6 +72,7 @@ class How:
     folds: bool = False
     processes: int = 1
     part: Part = WHOLE
+    binder: str | None = None  # its chain in structures outside runs; None: guessed
 
     def around(self, run: RunDir) -> Surroundings | None:
         """Of the task that a run is of; None where it is not among the tasks."""
@@ -214,18 +215,18 @@ def _order(row: Scores) -> tuple[int, str]:
     return len(row.design), row.design
 
 
-def score_files(paths: Iterable[Path], checks: Checks, binder: str | None) -> Iterator[Scores]:
+def score_files(paths: Iterable[Path], how: How) -> Iterator[Scores]:
     """Rows of structure and chunk files that lie in no run.
 
-    `binder` names the binder's chain; where it is not given, what was taken is said.
+    Where the binder's chain is not given, what was taken is said.
     """
     taken: Counter[tuple[str, str]] = Counter()
     for path in paths:
         for name, text in _texts(path):
-            chains, why = binder_last(name, read_chains(name, text), binder)
+            chains, why = binder_last(name, read_chains(name, text), how.binder)
             if why and path.suffix != ".msgpack":
                 taken[chains[-1][0].key[0], why] += 1
-            yield judged(score(as_complex(name, chains, read_facts(text)), name), checks)
+            yield judged(score(as_complex(name, chains, read_facts(text)), name), how.checks)
     for (chain, why), n in taken.items():
         files = _counted(n, "file")
         warn(f"the binder is taken to be chain {chain}, {why}, in {files}; else give --binder")
