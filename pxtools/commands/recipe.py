@@ -105,7 +105,7 @@ def read(recipe: str, words: list[str], variables: list[str]) -> Asked:
         word = rest.pop(0)
         name, equals, value = word.partition("=")
         option = name.lstrip("-").replace("-", "_")
-        option = SYNONYMS.get(option) or OURS.get(option.lower(), option)
+        option = SYNONYMS.get(option) or OURS.get(option.lower(), _in_full(option))
         is_flag = option in FLAGS_OF_RECIPES or (recipe, word) == ("status", "-w")
         if equals and (name.startswith("--") or name.isidentifier()):
             take(option, value)
@@ -124,6 +124,17 @@ def read(recipe: str, words: list[str], variables: list[str]) -> Asked:
         name, _, value = line.partition("=")
         if value and name in USED[recipe]:
             take(name, value)
+    _check_numbers(asked)
+    return asked
+
+
+def _in_full(option: str) -> str:
+    """Of a path's option, which the tools take abbreviated, too."""
+    named = (path for path in PATHS if len(option) > 3 and path.startswith(option))
+    return next(named, option)
+
+
+def _check_numbers(asked: Asked) -> None:
     for name in ("until", "N_max"):
         number = getattr(asked, name)
         if number and not re.fullmatch(r"[1-9]\d{0,6}", number):
@@ -132,7 +143,6 @@ def read(recipe: str, words: list[str], variables: list[str]) -> Asked:
         raise WrongWord(
             f"expected a number such as sequences=8, 0 for none, found sequences={asked.sequences}"
         )
-    return asked
 
 
 def _example(given: str | None) -> str:

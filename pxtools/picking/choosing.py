@@ -15,7 +15,7 @@ from pxtools.scoring.summary import How, update
 from pxtools.structure.design_text import DesignReader
 from pxtools.structure.tm_score import tm_scores
 
-FOLD, INTERFACE = "fold", "interface"
+FOLD = "fold"  # what picks shall differ in; else their interfaces
 
 
 @dataclass(frozen=True)

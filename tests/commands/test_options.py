@@ -341,6 +341,12 @@ def test_nothing_is_said_from_just_behind_a_wrong_option(tmp_path: Path) -> None
     )
 
 
+def test_an_abbreviated_path_is_no_example(tmp_path: Path) -> None:
+    done = just("target", "input=missing.yaml", cwd=tmp_path)
+    assert done.returncode == 2 and "missing.yaml" in done.stderr
+    assert "using the example" not in done.stderr
+
+
 def test_recipes_are_listed_in_groups(tmp_path: Path) -> None:
     listed = just("--list", cwd=tmp_path).stdout
     for group, inside in (("design", "pipeline"), ("look", "status"), ("develop", "check")):
