@@ -7,6 +7,8 @@ import hypothesis
 import numpy as np
 import pytest
 
+from pxtools.machine import cores
+
 pytest_plugins = ["tiny_model", "browser"]
 # how long an example takes is the machine's affair
 hypothesis.settings.register_profile(
@@ -23,6 +25,11 @@ STRUCTURE_OF = {
     "pmhc_pdb": "1BD2_AC.pdb.gz",
 }
 TaskFile = Callable[..., str]
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """More than there are cores: many tests wait, for a cluster, a browser or a clock."""
+    return cores() + 1
 
 
 def fixture_task(name: str) -> dict[str, Any]:

@@ -24,10 +24,12 @@ under_qemu = pytest.mark.skipif(
 )
 
 
-def two_steps(folder: Path, cpu: str | None = None) -> subprocess.CompletedProcess[str]:
+def two_steps(
+    folder: Path, cpu: str | None = None, *more: object
+) -> subprocess.CompletedProcess[str]:
     """The example with the embedded model, on `cpu` as qemu knows it."""
     words = ["-i", EXAMPLE, "-o", folder, "--device", "cpu", "--N_sample", 1, "--N_step", 2]
-    return run_on(cpu, "px-sample", *words)
+    return run_on(cpu, "px-sample", *words, *more)
 
 
 def run_on(cpu: str | None, tool: str, *words: object) -> subprocess.CompletedProcess[str]:
@@ -49,12 +51,16 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
 
 
 @under_qemu
-@pytest.mark.parametrize("cpu", ["Haswell", "Nehalem"])
+@pytest.mark.parametrize("cpu, dtype", [("Haswell", "bf16"), ("Nehalem", "float32")])
 def test_the_example_runs_without_avx512_and_without_avx(
-    cpu: str, tmp_path: Path, native: np.ndarray
+    cpu: str, dtype: str, tmp_path: Path, native: np.ndarray
 ) -> None:
-    done = two_steps(tmp_path, cpu)
+    """bfloat16 is not tried where a processor has none."""
+    done = two_steps(tmp_path, cpu, "--dtype", dtype)
     assert done.returncode == 0, done.stderr
+    why = bfloat16.missing() or "this processor has no instructions for it (AVX-512 BF16 or AMX)"
+    said = f"--dtype bfloat16: {why}; float32 is used" in done.stderr
+    assert said == (dtype == "bf16")
     chunk = Path(done.stdout.strip())
     begun_with = json.loads((chunk.parents[1] / "run.json").read_text())["versions"]
     assert begun_with["blas"].endswith(f"processor {cpu}")
@@ -71,15 +77,6 @@ def test_the_other_tools_run_without_avx512(tmp_path: Path) -> None:
     written = run_on("Haswell", "px-sequence", "-q", "--num_seqs", 1, cif)
     assert written.returncode == 0, written.stderr
     assert ">" in written.stdout
-
-
-@under_qemu
-def test_bfloat16_is_not_tried_where_there_is_none(tmp_path: Path) -> None:
-    words = ["-i", EXAMPLE, "-o", tmp_path, "-m", "nano", "--N_sample", 1, "--N_step", 1]
-    done = run_on("Haswell", "px-sample", *words, "--dtype", "bf16")
-    assert done.returncode == 0, done.stderr
-    why = bfloat16.missing() or "this processor has no instructions for it (AVX-512 BF16 or AMX)"
-    assert f"--dtype bfloat16: {why}; float32 is used" in done.stderr
 
 
 @under_qemu

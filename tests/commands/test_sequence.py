@@ -279,7 +279,7 @@ def test_structures_that_cannot_be_used(designs: list[Path], tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_ten_times_equals_an_undisturbed_one(tmp_path: Path) -> None:
-    paths = write_designs(tmp_path / "designs", 200, target=30, length=20)
+    paths = write_designs(tmp_path / "designs", 100, target=30, length=20)
     words = [*paths, "--num_seqs", 2, "--temperature", 0.1]
     done = run("px-sequence", *words, "-o", tmp_path / "whole")
     assert done.returncode == 0, done.stderr
