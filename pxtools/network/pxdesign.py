@@ -90,14 +90,19 @@ class Attention(nn.Module):
         is_self = x_kv is x
         x = self.linear_q.rounded(x)
         x_kv = x if is_self else self.linear_k.rounded(x_kv)
-        q, k, v = self.linear_q(x), self.linear_k(x_kv), self.linear_v(x_kv)
+        q, k, v, gate = ops.side_by_side(
+            lambda: self.linear_q(x),
+            lambda: self.linear_k(x_kv),
+            lambda: self.linear_v(x_kv),
+            lambda: ops.sigmoid_(self.linear_g(x)),
+        )
         if windows is None:
             q, k, v = (self.split_heads(y[:, None]) for y in (q, k, v))
         else:
             q = self.split_heads(windows.queries(q))
             k, v = self.split_heads(windows.keys(k)), self.split_heads(windows.keys(v))
         out = self.join_heads(ops.attention(q, k, v, bias))[:, : x.shape[1]]
-        out *= ops.sigmoid_(self.linear_g(x))
+        out *= gate
         return self.linear_o(out)
 
     def split_heads(self, x: A) -> A:
@@ -159,8 +164,10 @@ class ConditionedTransition(nn.Module):
     def __call__(self, a: A, modulation: TransitionModulation[A]) -> A:
         own, gate = modulation
         x = self.linear_nobias_a1.rounded(self.adaln(a, own))
-        wide = ops.silu_(self.linear_nobias_a1(x))
-        wide *= self.linear_nobias_a2(x)
+        wide, other = ops.side_by_side(
+            lambda: ops.silu_(self.linear_nobias_a1(x)), lambda: self.linear_nobias_a2(x)
+        )
+        wide *= other
         return self.linear_nobias_b(wide) * gate
 
 
