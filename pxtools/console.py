@@ -135,6 +135,10 @@ def already_complete(name: str, existing: int, part: str = "") -> str:
     return f"✓ Skip sample={name}: {of_part}already completed ({existing} samples exist)."
 
 
+def nothing_of_it(name: str, part: str) -> str:
+    return f"⚠ {part} has none of {name}: there are fewer chunks than shards"
+
+
 def left_to_others(name: str, count: int) -> str:
     return f"{LEFT_TO_OTHERS}: another process is making {count} samples of {name}"
 

@@ -12,6 +12,7 @@ from pxtools.console import (
     Progress,
     already_complete,
     left_to_others,
+    nothing_of_it,
     part_of_run,
     resuming,
     say,
@@ -176,8 +177,11 @@ def _sample_run(
         finished(path)
     _drop_states_of(run, held.done)
     existing = len(held.done & wanted)
-    if existing == len(wanted):
+    if not wanted:
+        say(nothing_of_it(run.name, str(part)))
+    elif existing == len(wanted):
         progress.say(already_complete(run.name, existing, str(part)))
+    if existing == len(wanted):
         return Sampled(0, 0)
     begun = [samples for samples, _ in run.files("state")]
     if existing or any(wanted.intersection(samples) for samples in begun):

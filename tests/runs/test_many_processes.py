@@ -120,6 +120,14 @@ def test_shards_and_a_range_make_what_one_process_makes(reference: Path, tmp_pat
 
 
 @pytest.mark.slow
+def test_a_shard_without_samples_says_so(tmp_path: Path) -> None:
+    words, folder = small_run(tmp_path, n=2, chunk=2, steps=2)
+    done = run("px-sample", *words, "--shard", "1/2")
+    assert done.returncode == 0 and done.stdout == ""
+    assert "⚠ shard 1/2 has none of bpti: there are fewer chunks than shards" in done.stderr
+    assert "already completed" not in done.stderr
+
+
 def test_a_range_beyond_the_samples_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     refused = run("px-sample", *words_of(tmp_path, "--samples", f"4-{N}"))
     assert refused.returncode == 2 and f"0 to {N - 1}" in refused.stderr
