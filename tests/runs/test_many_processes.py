@@ -121,7 +121,7 @@ def test_shards_and_a_range_make_what_one_process_makes(reference: Path, tmp_pat
 
 @pytest.mark.slow
 def test_a_shard_without_samples_says_so(tmp_path: Path) -> None:
-    words, folder = small_run(tmp_path, n=2, chunk=2, steps=2)
+    words, _ = small_run(tmp_path, n=2, chunk=2, steps=2)
     done = run("px-sample", *words, "--shard", "1/2")
     assert done.returncode == 0 and done.stdout == ""
     assert "⚠ shard 1/2 has none of bpti: there are fewer chunks than shards" in done.stderr
@@ -200,7 +200,8 @@ def test_three_processes_without_shared_locks(
     said = [process.communicate(timeout=120)[1] for process in started]
     assert {process.returncode for process in started} <= {0, 75}, said
     if environment_on is no_locks:
-        assert all(text.count("no file locks there") == 1 for text in said)
+        with_work = [text for text in said if "already completed" not in text]  # not begun late
+        assert with_work and all(text.count("no file locks there") == 1 for text in with_work)
     assert N / CHUNK <= sum(map(chunks_made, said)) <= 2 * N / CHUNK
     write_cifs(tmp_path)
     assert_same(tmp_path, reference)
