@@ -17,10 +17,7 @@ from pxtools.report.contents import Report
 from pxtools.report.page import render
 
 CHROMIUM = os.environ.get("PXTOOLS_CHROMIUM") or shutil.which("chromium") or ""
-SOFTWARE_GL = (
-    *("--use-gl=angle", "--use-angle=swiftshader"),
-    *("--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"),
-)
+SOFTWARE_GL = ("--disable-gpu-compositing", "--enable-unsafe-swiftshader")
 NO_GL = ("--disable-gpu", "--disable-3d-apis", "--disable-software-rasterizer")
 Written = Callable[[Report], Path]
 READY = "html[data-ready]"
