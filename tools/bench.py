@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import mlx.core as mx
 import numpy as np
@@ -88,60 +88,92 @@ def read(structure: str, crop: dict[str, str]) -> tuple[TargetChain, ...]:
         return read_target(read_tasks(file.name)[0])
 
 
-def products(config: Config, features: Features) -> tuple[list[Product], list[Product]]:
-    """(batch, m, k, n) of every matrix product of a sample's step, and of a step's shared part."""
+class Products(NamedTuple):
+    """Every matrix product of a step."""
+
+    layers: list[Product]  # of a sample: those of the blocks that may be done in bfloat16
+    others: list[Product]  # of a sample: attention's own, and outside the blocks
+    shared: list[Product]  # by all samples
+
+
+def products(config: Config, features: Features) -> Products:
     t, a = features.n_tokens, len(features.atoms)
     c, ca, cs = config.c_token, config.c_atom, config.c_s
     windows = -(-a // config.n_queries)
 
-    def block(rows: int, width: int, heads: int, batch: int, q: int, k: int) -> list[Product]:
-        d = width // heads
+    def layers(rows: int, width: int) -> list[Product]:
         square, wide = [(1, rows, width, width)] * 5, [(1, rows, width, 2 * width)] * 2
-        attention = [(heads * batch, q, d, k), (heads * batch, q, k, d)]
-        return [*square, *wide, (1, rows, 2 * width, width), *attention]
+        return [*square, *wide, (1, rows, 2 * width, width)]
 
-    token = block(t, c, config.transformer.n_heads, 1, t, t) * config.transformer.n_blocks
-    atom = []
+    def attention(batch: int, d: int, q: int, k: int) -> list[Product]:
+        return [(batch, q, d, k), (batch, q, k, d)]
+
+    own = layers(t, c) * config.transformer.n_blocks
+    others = [(1, a, 3, ca), (1, a, ca, c), (1, t, a, c), (1, t, c, ca), (1, a, ca, 3)]
+    heads = config.transformer.n_heads
+    others += attention(heads, c // heads, t, t) * config.transformer.n_blocks
     for depth in (config.atom_encoder, config.atom_decoder):
-        local = (windows, config.n_queries, config.n_keys)
-        atom += block(a, ca, depth.n_heads, *local) * depth.n_blocks
-    ends = [(1, a, 3, ca), (1, a, ca, c), (1, t, a, c), (1, t, c, ca), (1, a, ca, 3)]
+        own += layers(a, ca) * depth.n_blocks
+        local = (windows * depth.n_heads, ca // depth.n_heads, config.n_queries, config.n_keys)
+        others += attention(*local) * depth.n_blocks
     shared = [(1, t, cs, c)] * (6 * config.transformer.n_blocks + 1)
     shared += [(1, t, cs, 2 * cs), (1, t, cs, 2 * cs), (1, t, 2 * cs, cs)] * 2
-    return [*token, *atom, *ends], shared
+    return Products(own, others, shared)
 
 
 def floor(
     config: Config, features: Features, n_samples: int, dtype: mx.Dtype
 ) -> Callable[[], None]:
     """Runs a step's products and nothing else, spread over the cores as the step's samples are."""
-    each, shared = products(config, features)
-    made: dict[Product, tuple[Any, Any]] = {}
-    together = 1 if ops.on_cpu() else n_samples
-    for b, m, k, n in {*each, *shared}:
-        # y as a layer's weight lies
-        x, y = mx.random.normal((b * together, m, k)), mx.random.normal((b * together, n, k))
+    own, others, shared = products(config, features)
+    if ops.on_cpu():
+        layers = {shape: layer_product(shape, dtype) for shape in set(own)}
+        plain = {shape: plain_product(shape) for shape in {*others, *shared}}
+
+        def sample(_: int) -> None:
+            for shape in own:
+                layers[shape]()
+            for shape in others:
+                plain[shape]()
+
+        def step_on_cpu() -> None:
+            for shape in shared:
+                plain[shape]()
+            ops.on_cores(sample, range(n_samples))
+
+        return step_on_cpu
+    made = {}
+    for b, m, k, n in {*own, *others, *shared}:
+        x, y = mx.random.normal((b * n_samples, m, k)), mx.random.normal((b * n_samples, n, k))
         made[b, m, k, n] = (x.astype(dtype), y.astype(dtype))
     mx.eval(list(made.values()))
-    if ops.on_cpu():
-        made = {shape: (np.asarray(x), np.asarray(y)) for shape, (x, y) in made.items()}
-
-    def run(shapes: list[Product]) -> None:
-        for shape in shapes:
-            x, y = made[shape]
-            product = x @ y.swapaxes(-1, -2)
-            if not ops.on_cpu():  # it is handed the next one while it works on this, as in a step
-                mx.async_eval(product)
 
     def step() -> None:
-        run(shared)
-        if ops.on_cpu():
-            ops.on_cores(lambda i: run(each), range(n_samples))
-        else:
-            run(each)
-            mx.synchronize()
+        for shape in (*shared, *own, *others):
+            x, y = made[shape]
+            mx.async_eval(x @ y.swapaxes(-1, -2))  # handed the next one while it works on this
+        mx.synchronize()
 
     return step
+
+
+def plain_product(shape: Product) -> Callable[[], object]:
+    b, m, k, n = shape
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((b, m, k)), rng.standard_normal((b, n, k))  # as a weight lies
+    x, y = x.astype(np.float32), y.astype(np.float32)
+    return lambda: x @ y.swapaxes(-1, -2)
+
+
+def layer_product(shape: Product, dtype: mx.Dtype) -> Callable[[], object]:
+    """In bfloat16 with what it costs to round its input."""
+    if dtype != mx.bfloat16:
+        return plain_product(shape)
+    _, m, k, n = shape
+    layer = ops.Linear(k, n, bias=False)
+    layer.use_bfloat16()
+    x = np.random.default_rng(0).standard_normal((m, k)).astype(np.float32)
+    return lambda: layer(x)
 
 
 def torch_seconds(
@@ -153,16 +185,16 @@ def torch_seconds(
     except ImportError:
         return None
     where = "cuda" if torch.cuda.is_available() else "mps" if torch.mps.is_available() else "cpu"
-    each, shared = products(config, features)
+    own, others, shared = products(config, features)
     wait = getattr(torch, where).synchronize
     made = {}
-    for b, m, k, n in {*each, *shared}:
+    for b, m, k, n in {*own, *others, *shared}:
         size = b * n_samples
         x, y = torch.randn(size, m, k, device=where), torch.randn(size, k, n, device=where)
         made[b, m, k, n] = (x.to(getattr(torch, dtype)), y.to(getattr(torch, dtype)))
 
     def step() -> None:
-        for shape in (*shared, *each):
+        for shape in (*shared, *own, *others):
             torch.matmul(*made[shape])
         wait()
 
