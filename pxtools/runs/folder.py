@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from pxtools.console import warn
 from pxtools.errors import InputError
 
 MAX_SAMPLES = 1_000_000
@@ -162,7 +163,7 @@ def seeds_of(dump_dir: Path, name: str) -> list[int]:
 
 
 def parse_seeds(text: str | None) -> list[int] | None:
-    """ "123,456" -> [123, 456]; None stays None."""
+    """ "123,456" -> [123, 456]; None stays None. A repeated seed counts once, with a warning."""
     if text is None:
         return None
     parts = str(text).replace(",", " ").split()
@@ -170,4 +171,9 @@ def parse_seeds(text: str | None) -> list[int] | None:
         raise InputError.of_option(
             "--seeds", "whole numbers such as 123,456, of 18 digits at most", text
         )
-    return list(dict.fromkeys(int(part) for part in parts))
+    seeds = [int(part) for part in parts]
+    once = list(dict.fromkeys(seeds))
+    if len(once) < len(seeds):
+        repeated = next(seed for seed in once if seeds.count(seed) > 1)
+        warn(f"--seeds: {repeated} is repeated: the same seed gives the same designs, made once")
+    return once

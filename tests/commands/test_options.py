@@ -341,6 +341,13 @@ def test_nothing_is_said_from_just_behind_a_wrong_option(tmp_path: Path) -> None
     )
 
 
+def test_a_repeated_seed_is_said(tmp_path: Path) -> None:
+    words, _ = small_run(tmp_path, n=1, steps=2)
+    done = run("px-sample", *words, "--seeds", "7,8,7")
+    assert "--seeds: 7 is repeated: the same seed gives the same designs" in done.stderr
+    assert len(done.stdout.splitlines()) == 2
+
+
 def test_an_abbreviated_path_is_no_example(tmp_path: Path) -> None:
     done = just("target", "input=missing.yaml", cwd=tmp_path)
     assert done.returncode == 2 and "missing.yaml" in done.stderr
