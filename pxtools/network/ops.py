@@ -155,6 +155,7 @@ def _share(function: Callable[[Any], object], parts: Sequence[Any]) -> None:
     todo = deque(parts)
 
     def work() -> None:
+        _this_thread.cores = 1  # what it does is not cut again
         while todo:
             try:
                 part = todo.popleft()
@@ -165,7 +166,6 @@ def _share(function: Callable[[Any], object], parts: Sequence[Any]) -> None:
     n_others = min(mine, len(parts)) - 1
     others = [_workers.submit(work) for _ in range(n_others)] if _workers else []
     try:
-        _this_thread.cores = 1
         work()
     finally:
         _this_thread.cores = mine

@@ -1,7 +1,7 @@
 """What the networks compute with, in numpy's form against MLX's."""
 
 from collections.abc import Iterator
-from threading import Barrier
+from threading import Barrier, Thread
 
 import mlx.core as mx
 import numpy as np
@@ -146,3 +146,19 @@ def test_a_part_is_done_once_though_all_other_threads_are_busy(workers: int) -> 
 def test_the_blas_is_named() -> None:
     name, processor = ops.arithmetic().split(", processor ")
     assert name and processor
+
+
+def test_a_part_of_an_item_may_have_parts_of_its_own(workers: int) -> None:
+    """A thread that helps an item does not wait for the threads that it is one of."""
+    found: list[list[list[int]]] = []
+
+    def part(i: int) -> list[int]:
+        return ops.on_cores(lambda j: 10 * i + j, range(3))
+
+    def work() -> None:
+        found.append(ops.on_all_cores(lambda: ops.on_cores(part, range(8))))
+
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert found == [[[10 * i + j for j in range(3)] for i in range(8)]]
