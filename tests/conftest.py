@@ -27,6 +27,7 @@ STRUCTURE_OF = {
 TaskFile = Callable[..., str]
 
 
+@pytest.hookimpl(optionalhook=True)  # without xdist there is none
 def pytest_xdist_auto_num_workers() -> int:
     """More than there are cores: many tests wait, for a cluster, a browser or a clock."""
     return cores() + 1
