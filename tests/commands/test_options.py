@@ -348,8 +348,9 @@ def test_a_repeated_seed_is_said(tmp_path: Path) -> None:
     assert len(done.stdout.splitlines()) == 2
 
 
-def test_an_abbreviated_path_is_no_example(tmp_path: Path) -> None:
-    done = just("target", "input=missing.yaml", cwd=tmp_path)
+@pytest.mark.parametrize("option", ["input", "input_json", "--input-json"])
+def test_an_abbreviated_path_is_no_example(option: str, tmp_path: Path) -> None:
+    done = just("target", f"{option}=missing.yaml", cwd=tmp_path)
     assert done.returncode == 2 and "missing.yaml" in done.stderr
     assert "using the example" not in done.stderr
 
