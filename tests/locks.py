@@ -31,8 +31,9 @@ fcntl.lockf = failing if os.environ["TEST_ERRNO"] else of_one_host
 def without_locks(folder: Path, error: str, host: str = "node-1") -> dict[str, str]:
     """The environment of a process on `host` where every lock fails with `error`."""
     shim = folder / "shim"
-    shim.mkdir(exist_ok=True)
-    (shim / "sitecustomize.py").write_text(SITECUSTOMIZE)
+    if not shim.exists():  # else a process that has just been started may be reading it
+        shim.mkdir()
+        (shim / "sitecustomize.py").write_text(SITECUSTOMIZE)
     return environment(PYTHONPATH=str(shim), TEST_ERRNO=error, TEST_HOST=host)
 
 

@@ -200,8 +200,8 @@ def test_three_processes_without_shared_locks(
     said = [process.communicate(timeout=120)[1] for process in started]
     assert {process.returncode for process in started} <= {0, 75}, said
     if environment_on is no_locks:
-        warnings = [text.count("no file locks there") for text in said]
-        assert 1 in warnings and max(warnings) == 1, said  # one begun late may find nothing to do
+        for text in said:  # one that came when all was done needs no lock
+            assert text.count("no file locks there") == ("already completed" not in text), said
     assert N / CHUNK <= sum(map(chunks_made, said)) <= 2 * N / CHUNK
     write_cifs(tmp_path)
     assert_same(tmp_path, reference)
