@@ -13,7 +13,6 @@ from pxtools.errors import InputError
 
 if TYPE_CHECKING:
     from pxtools.scoring.paths import Scored
-    from pxtools.scoring.summary import How
 
 
 @arg("paths", nargs="*", help="results folders, chunk or structure files; none: paths from stdin")
@@ -63,7 +62,7 @@ def px_score(
     )
     from pxtools.scoring.paths import score_paths
     from pxtools.scoring.predictions import named
-    from pxtools.scoring.summary import How
+    from pxtools.scoring.summary import How, summary
     from pxtools.task.reading import read_tasks
 
     if top < 0:
@@ -89,23 +88,23 @@ def px_score(
     for scored in score_paths(given, how, quiet):
         everything.append(scored)
         if not json:
-            _show(scored, how, top, quiet)
+            _show(scored, top)
+        if scored.run and scored.rows and not quiet:
+            say(f"✓ Scored {scored.run.name}: {summary(scored.run, part).path}")
     if json:
         print(_as_json(everything))
 
 
-def _show(scored: Scored, how: How, top: int, quiet: bool) -> None:
+def _show(scored: Scored, top: int) -> None:
     """A run in words, structures of no run as CSV."""
     from pxtools.runs.tables import as_csv
     from pxtools.scoring.columns import Scores
-    from pxtools.scoring.summary import best_sequences, in_words, summary
+    from pxtools.scoring.summary import best_sequences, in_words
 
     if scored.run:
         print(in_words(scored.title, scored.rows, top, best_sequences(scored.run)), flush=True)
     elif scored.rows:
         print(as_csv(Scores, scored.rows), end="")
-    if scored.run and scored.rows and not quiet:
-        say(f"✓ Scored {scored.run.name}: {summary(scored.run, how.part).path}")
 
 
 def _as_json(everything: list[Scored]) -> str:

@@ -294,7 +294,9 @@ def test_folds_are_found_when_asked_for_and_kept_up_since(
 def test_cifs_and_chunks_give_the_same_rows(a_run: tuple[list[object], Path]) -> None:
     words, path = a_run
     (path / "summary.csv").unlink(missing_ok=True)
-    from_chunks = json.loads(run("px-score", path, "--json").stdout)
+    scored = run("px-score", path, "--json")
+    assert scored.stderr.splitlines()[-1] == f"✓ Scored bpti: {path / 'summary.csv'}"
+    from_chunks = json.loads(scored.stdout)
     assert run("px-write-cif", stdin=run("px-sample", *words).stdout).returncode == 0
     (path / "summary.csv").unlink()
     chunks = path / "chunks"
