@@ -136,7 +136,7 @@ def already_complete(name: str, existing: int, part: str = "") -> str:
 
 
 def nothing_of_it(name: str, part: str) -> str:
-    return f"⚠ {part} has none of {name}: there are fewer chunks than shards"
+    return f"{part} has none of {name}: there are fewer chunks than shards"
 
 
 def left_to_others(name: str, count: int) -> str:

@@ -178,10 +178,10 @@ def _sample_run(
     _drop_states_of(run, held.done)
     existing = len(held.done & wanted)
     if not wanted:
-        say(nothing_of_it(run.name, str(part)))
-    elif existing == len(wanted):
-        progress.say(already_complete(run.name, existing, str(part)))
+        warn(nothing_of_it(run.name, str(part)))
+        return Sampled(0, 0)
     if existing == len(wanted):
+        progress.say(already_complete(run.name, existing, str(part)))
         return Sampled(0, 0)
     begun = [samples for samples, _ in run.files("state")]
     if existing or any(wanted.intersection(samples) for samples in begun):
