@@ -3,27 +3,32 @@ const ROW = 30, SPARE = 12, PRINTED = 300, MOST = 30; // MOST: letters of a colu
 const ASIDE = 400; // pixels beside the view that are drawn
 const FIXED = 2; // columns that stay in view
 const box = by("rows");
-let body, above, below, inBody = {}, heads = [], makers = []; // makers: of a column's cells
+let body, above, below, inBody = {}, columnsDrawn = []; // columnsDrawn: each with its head, width and maker of cells
 
 const tableColumns = () => data.columns.filter((column) => !state.hide.has(column.name));
 const isNumber = (column) => column.kind === "number" || column.kind === "whole";
 
+// The table's columns: what this page adds, then the data's.
+function columnsToDraw() {
+  const wide = (letters) => `calc(${letters}ch + 22px)`;
+  const star = { head: head({ name: "starred", label: "★", meaning: "starred", unit: "" }, "stick text"), width: "34px", cell: starCell };
+  const design = { head: head({ name: "design", meaning: "the design's name", unit: "" }, "stick2 text"),
+    width: wide(widthOf("design", (row) => row.name)), cell: (row) => element("td", { class: "stick2 text", title: row.key }, row.name) };
+  const run = { head: head({ name: "run", meaning: "where the design comes from", unit: "" }, "text"),
+    width: wide(widthOf("run", (row) => row.run.label)), cell: (row) => element("td", { class: "text" }, row.run.label) };
+  const others = tableColumns().map((column) => ({ head: head(column, isNumber(column) ? "" : "text"),
+    width: wide(widthOf(column.name, (row) => row.values[column.name], column)), cell: (row) => cell(column, row.values[column.name]) }));
+  return [star, design, ...(several ? [run] : []), ...others];
+}
+
 function drawTable() {
-  const list = tableColumns();
-  heads = [head({ name: "starred", label: "★", meaning: "starred", unit: "" }, "stick text"),
-    head({ name: "design", meaning: "the design's name", unit: "" }, "stick2 text")];
-  if (several) heads.push(head({ name: "run", meaning: "where the design comes from", unit: "" }, "text"));
-  heads.push(...list.map((column) => head(column, isNumber(column) ? "" : "text")));
+  columnsDrawn = columnsToDraw();
   body = element("tbody");
-  [above, below] = [0, 1].map(() => element("tr", { class: "spacer", "aria-hidden": "true" }, element("td", { colspan: heads.length })));
-  const letters = [widthOf("design", (row) => row.name), ...(several ? [widthOf("run", (row) => row.run.label)] : []),
-    ...list.map((column) => widthOf(column.name, (row) => row.values[column.name], column))];
-  const widths = ["34px", ...letters.map((n) => `calc(${n}ch + 22px)`)];
+  [above, below] = [0, 1].map(() => element("tr", { class: "spacer", "aria-hidden": "true" }, element("td", { colspan: columnsDrawn.length })));
+  const widths = columnsDrawn.map((column) => column.width);
   box.replaceChildren(element("table", { "aria-rowcount": shownRows.length + 1, style: `width:calc(${widths.join(" + ")})` },
-    element("colgroup", {}, ...widths.map((width) => element("col", { style: `width:${width}` }))), element("thead", {}, element("tr", {}, ...heads)), body));
-  makers = [starCell, (row) => element("td", { class: "stick2 text", title: row.key }, row.name),
-    ...(several ? [(row) => element("td", { class: "text" }, row.run.label)] : []),
-    ...list.map((column) => (row) => cell(column, row.values[column.name]))];
+    element("colgroup", {}, ...widths.map((width) => element("col", { style: `width:${width}` }))),
+    element("thead", {}, element("tr", {}, ...columnsDrawn.map((column) => column.head))), body));
   drawRows(true);
 }
 
@@ -64,14 +69,14 @@ function sortBy(column, add) {
 
 // The rows and columns, [from, to), that are in view or just beside it.
 function inView() {
-  if (box.dataset.printing) return { rows: [0, Math.min(PRINTED, shownRows.length)], columns: [FIXED, heads.length] };
+  if (box.dataset.printing) return { rows: [0, Math.min(PRINTED, shownRows.length)], columns: [FIXED, columnsDrawn.length] };
   const from = Math.max(0, Math.floor(box.scrollTop / ROW) - SPARE);
   const to = Math.min(shownRows.length, from + Math.ceil(box.clientHeight / ROW) + 2 * SPARE);
   let right = 0;
-  const ends = heads.map((made) => (right += made.offsetWidth));
+  const ends = columnsDrawn.map((column) => (right += column.head.offsetWidth));
   const before = ends.filter((end) => end < box.scrollLeft - ASIDE).length;
   const until = ends.filter((end) => end < box.scrollLeft + box.clientWidth + ASIDE).length + 1;
-  return { rows: [from, to], columns: [Math.max(FIXED, before), Math.min(heads.length, until)] };
+  return { rows: [from, to], columns: [Math.max(FIXED, before), Math.min(columnsDrawn.length, until)] };
 }
 
 function drawRows(anew = false) {
@@ -86,7 +91,7 @@ function drawRows(anew = false) {
   above.firstChild.style.height = `${from * ROW}px`;
   below.firstChild.style.height = `${after * ROW}px`;
   fill(body, [above, ...made, below]);
-  if (!shownRows.length) body.append(element("tr", {}, element("td", { colspan: heads.length, class: "nothing text" },
+  if (!shownRows.length) body.append(element("tr", {}, element("td", { colspan: columnsDrawn.length, class: "nothing text" },
     rows.length ? "No design passes this filter." : "No designs yet.")));
 }
 
@@ -101,8 +106,8 @@ function fill(parent, children) {
 
 function rowOf(row, index, [from, to]) {
   const empty = (n) => (n ? [element("td", { colspan: n })] : []);
-  const cells = [...makers.slice(0, FIXED).map((make) => make(row)), ...empty(from - FIXED),
-    ...makers.slice(from, to).map((make) => make(row)), ...empty(heads.length - to)];
+  const made = (...range) => columnsDrawn.slice(...range).map((column) => column.cell(row));
+  const cells = [...made(0, FIXED), ...empty(from - FIXED), ...made(from, to), ...empty(columnsDrawn.length - to)];
   return element("tr", { "aria-rowindex": index + 2, "aria-selected": String(row.key === state.chosen), "data-key": row.key,
     onclick: () => choose(row) }, ...cells);
 }
