@@ -62,8 +62,6 @@ SIZES = {
     400: ({"D": "", "E": "1-116"}, 80),
     700: ({"A": "", "B": "", "D": ""}, 130),
 }
-
-
 TOOLS = (
     *("px-sample", "px-write-cif", "px-status", "px-target", "px-score", "px-sequence"),
     "px-convert-checkpoint",
@@ -159,9 +157,7 @@ def floor(
 
 def plain_product(shape: Product) -> Callable[[], object]:
     b, m, k, n = shape
-    rng = np.random.default_rng(0)
-    x, y = rng.standard_normal((b, m, k)), rng.standard_normal((b, n, k))  # as a weight lies
-    x, y = x.astype(np.float32), y.astype(np.float32)
+    x, y = normal(b, m, k), normal(b, n, k)  # as a weight lies
     return lambda: x @ y.swapaxes(-1, -2)
 
 
@@ -172,8 +168,12 @@ def layer_product(shape: Product, dtype: mx.Dtype) -> Callable[[], object]:
     _, m, k, n = shape
     layer = ops.Linear(k, n, bias=False)
     layer.use_bfloat16()
-    x = np.random.default_rng(0).standard_normal((m, k)).astype(np.float32)
+    x = normal(m, k)
     return lambda: layer(x)
+
+
+def normal(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(shape, np.float32)
 
 
 def torch_seconds(
@@ -363,9 +363,7 @@ def mpnn_products(length: int, n_designed: int, n: int) -> Callable[[], None]:
     step = [(n, k, c, c), *[(1, n, c, c)] * 3, (1, n, c, 4 * c), (1, n, 4 * c, c)] * 3
     made = {}
     for b, m, inner, out in {*edges, *step}:
-        rng = np.random.default_rng(0)
-        x, y = rng.standard_normal((b, m, inner)), rng.standard_normal((inner, out))
-        made[b, m, inner, out] = (x.astype(np.float32), y.astype(np.float32))
+        made[b, m, inner, out] = (normal(b, m, inner), normal(inner, out))
 
     def run() -> None:
         for shape in edges + step * n_designed:
