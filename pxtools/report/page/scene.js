@@ -32,31 +32,42 @@ async function startScene() {
   on("chosen beside rows stars", (changed) => {
     if (changed.has("chosen") || state.beside !== "none" || changed.has("beside")) drawScene();
   });
-  on("colour", () => { paintBinders(); viewer.render(); drawLegend(); });
-  on("frequency surface", () => { paintTarget(); viewer.render(); drawLegend(); });
-  on("rows", () => { if (state.frequency) { paintTarget(); viewer.render(); } });
-  on("theme", () => { viewer.setBackgroundColor(ink("scene")); paintTarget(); paintBinders(); viewer.render(); drawLegend(); });
-  by("centre").addEventListener("click", () => { lookAtInterface(); viewer.render(); });
+  on("colour", () => { inOnePicture(paintBinders); drawLegend(); });
+  on("frequency surface", () => { inOnePicture(paintTarget); drawLegend(); });
+  on("rows", () => { if (state.frequency) inOnePicture(paintTarget); });
+  on("theme", () => {
+    inOnePicture(() => { viewer.setBackgroundColor(ink("scene")); paintTarget(); paintBinders(); });
+    drawLegend();
+  });
+  by("centre").addEventListener("click", () => inOnePicture(lookAtInterface));
   by("picture").addEventListener("click", () => download(`${safeName(state.chosen || data.title)}.png`, viewer.pngURI()));
-  new ResizeObserver(() => { viewer.resize(); }).observe(by("canvas"));
   drawScene();
+}
+
+// 3Dmol makes a picture at nearly every call, which takes long without a graphics card: here it
+// makes none until all is changed.
+function inOnePicture(change) {
+  viewer.show = () => {};
+  try { change(); } finally { delete viewer.show; }
+  viewer.render();
 }
 
 function drawScene() {
   if (!viewer) return;
   const row = chosenRow(), target = targetOf(row) || sceneTarget || data.targets[0] || null;
-  const isNew = target !== sceneTarget;
-  if (isNew) showTarget(target);
-  for (const { model } of binders) viewer.removeModel(model);
-  const wanted = besideRows(row).filter((other) => other.pose >= 0 && targetOf(other) === target);
-  binders = wanted.map((other) => {
-    const model = viewer.addModel();
-    model.addAtoms(poseAtoms(other.pose));
-    return { row: other, model };
+  inOnePicture(() => {
+    const isNew = target !== sceneTarget;
+    if (isNew) showTarget(target);
+    for (const { model } of binders) viewer.removeModel(model);
+    const wanted = besideRows(row).filter((other) => other.pose >= 0 && targetOf(other) === target);
+    binders = wanted.map((other) => {
+      const model = viewer.addModel();
+      model.addAtoms(poseAtoms(other.pose));
+      return { row: other, model };
+    });
+    paintBinders();
+    if (isNew) lookAtInterface();
   });
-  paintBinders();
-  if (isNew) lookAtInterface();
-  viewer.render();
   by("canvas").setAttribute("aria-label", row
     ? `3-D view: ${row.name}${row.pose < 0 ? " (no coordinates in this page)" : ""} on ${target?.name || "its target"}` : "3-D view");
   drawLegend();

@@ -130,7 +130,7 @@ function startReloading() {
 function comeBack() {
   if (!data.reload) return;
   const [view, scroll] = ["view", "scroll"].map((key) => JSON.parse(sessionStorage.getItem(key) || "null"));
-  if (view && viewer) { viewer.setView(view); viewer.render(); }
+  if (view && viewer) inOnePicture(() => viewer.setView(view));
   if (scroll) { scrollTo(scroll[0], scroll[1]); box.scrollTop = scroll[2]; }
 }
 
