@@ -21,6 +21,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ import numpy as np
 import peers
 
 from pxtools.machine import cores
-from pxtools.network import ops
+from pxtools.network import bfloat16, ops
 from pxtools.network.config import Config
 from pxtools.network.features import Features, featurize, randomly_placed
 from pxtools.network.protein_mpnn import ALPHABET, UNKNOWN, Backbone, Draw, ProteinMPNN
@@ -90,7 +91,8 @@ class Products(NamedTuple):
     """Every matrix product of a step."""
 
     layers: list[Product]  # of a sample: those of the blocks that may be done in bfloat16
-    others: list[Product]  # of a sample: attention's own, and outside the blocks
+    attention: list[Product]  # of a sample: of tokens, which may be, too
+    others: list[Product]  # of a sample
     shared: list[Product]  # by all samples
 
 
@@ -109,46 +111,47 @@ def products(config: Config, features: Features) -> Products:
     own = layers(t, c) * config.transformer.n_blocks
     others = [(1, a, 3, ca), (1, a, ca, c), (1, t, a, c), (1, t, c, ca), (1, a, ca, 3)]
     heads = config.transformer.n_heads
-    others += attention(heads, c // heads, t, t) * config.transformer.n_blocks
+    of_tokens = attention(heads, c // heads, t, t) * config.transformer.n_blocks
     for depth in (config.atom_encoder, config.atom_decoder):
         own += layers(a, ca) * depth.n_blocks
         local = (windows * depth.n_heads, ca // depth.n_heads, config.n_queries, config.n_keys)
         others += attention(*local) * depth.n_blocks
     shared = [(1, t, cs, c)] * (6 * config.transformer.n_blocks + 1)
     shared += [(1, t, cs, 2 * cs), (1, t, cs, 2 * cs), (1, t, 2 * cs, cs)] * 2
-    return Products(own, others, shared)
+    return Products(own, of_tokens, others, shared)
 
 
 def floor(
     config: Config, features: Features, n_samples: int, dtype: mx.Dtype
 ) -> Callable[[], None]:
     """Runs a step's products and nothing else, spread over the cores as the step's samples are."""
-    own, others, shared = products(config, features)
+    of = products(config, features)
     if ops.on_cpu():
-        layers = {shape: layer_product(shape, dtype) for shape in set(own)}
-        plain = {shape: plain_product(shape) for shape in {*others, *shared}}
+        layers = {shape: layer_product(shape, dtype) for shape in set(of.layers)}
+        made = {shape: plain_product(shape) for shape in {*of.others, *of.shared}}
+        made |= {shape: attention_product(shape, dtype) for shape in set(of.attention)}
 
         def sample(_: int) -> None:
-            for shape in own:
+            for shape in of.layers:
                 layers[shape]()
-            for shape in others:
-                plain[shape]()
+            for shape in (*of.attention, *of.others):
+                made[shape]()
 
         def step_on_cpu() -> None:
-            for shape in shared:
-                plain[shape]()
+            for shape in of.shared:
+                made[shape]()
             ops.on_cores(sample, range(n_samples))
 
         return step_on_cpu
-    made = {}
-    for b, m, k, n in {*own, *others, *shared}:
+    arrays = {}
+    for b, m, k, n in set(chain(*of)):
         x, y = mx.random.normal((b * n_samples, m, k)), mx.random.normal((b * n_samples, n, k))
-        made[b, m, k, n] = (x.astype(dtype), y.astype(dtype))
-    mx.eval(list(made.values()))
+        arrays[b, m, k, n] = (x.astype(dtype), y.astype(dtype))
+    mx.eval(list(arrays.values()))
 
     def step() -> None:
-        for shape in (*shared, *own, *others):
-            x, y = made[shape]
+        for shape in chain(*of):
+            x, y = arrays[shape]
             mx.async_eval(x @ y.swapaxes(-1, -2))  # handed the next one while it works on this
         mx.synchronize()
 
@@ -172,6 +175,15 @@ def layer_product(shape: Product, dtype: mx.Dtype) -> Callable[[], object]:
     return lambda: layer(x)
 
 
+def attention_product(shape: Product, dtype: mx.Dtype) -> Callable[[], object]:
+    b, m, k, n = shape
+    if dtype != mx.bfloat16 or bfloat16.missing():
+        return plain_product(shape)
+    x, y = bfloat16.rounded(normal(b, m, k)), bfloat16.rounded(normal(b, k, n))
+    product = bfloat16.batched_product(b, m, k, n)
+    return lambda: product.run(x, np.empty((b, m, n), np.float32), y)
+
+
 def normal(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal(shape, np.float32)
 
@@ -185,16 +197,16 @@ def torch_seconds(
     except ImportError:
         return None
     where = "cuda" if torch.cuda.is_available() else "mps" if torch.mps.is_available() else "cpu"
-    own, others, shared = products(config, features)
+    shapes = [*chain(*products(config, features))]
     wait = getattr(torch, where).synchronize
     made = {}
-    for b, m, k, n in {*own, *others, *shared}:
+    for b, m, k, n in set(shapes):
         size = b * n_samples
         x, y = torch.randn(size, m, k, device=where), torch.randn(size, k, n, device=where)
         made[b, m, k, n] = (x.to(getattr(torch, dtype)), y.to(getattr(torch, dtype)))
 
     def step() -> None:
-        for shape in (*shared, *own, *others):
+        for shape in shapes:
             torch.matmul(*made[shape])
         wait()
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from ctypes import byref, c_char_p, c_int, c_int64, c_size_t, c_void_p
+from ctypes import byref, c_char_p, c_float, c_int, c_int64, c_size_t, c_void_p
 from functools import cache
 from importlib import metadata
+from typing import Any
 
 import numpy as np
 
@@ -20,9 +21,10 @@ ALIGNMENT = 64  # bytes
 # of oneDNN's dnnl_types.h and dnnl_common_types.h
 AVX512_BF16 = 0xE7  # instruction sets as bits; those of AMX are among them and more
 CPU, IN_ORDER, ANY_LAYOUT, USER_SCRATCHPAD = 1, 1, 1, 1
-BFLOAT16, FLOAT32 = 2, 3
-SOURCE, DESTINATION, WEIGHTS, SCRATCHPAD = 1, 17, 33, 80  # arguments of an execution
-IMPLEMENTATION, WEIGHTS_LAYOUT, SCRATCHPAD_LAYOUT = 8, 131, 136  # queries
+BFLOAT16, FLOAT32, FOR_USE, SOFTMAX = 2, 3, 96, 0x30000
+IMPLEMENTATION = 8  # queries: this one, and the layouts of an execution's arguments
+LAYOUTS = {(SOURCE := 1): 129, (DESTINATION := 17): 133, (WEIGHTS := 33): 131}
+LAYOUTS[SCRATCHPAD := 80] = 136
 
 
 @cache
@@ -40,20 +42,22 @@ def missing() -> str | None:
 def name() -> str:
     """What does the products: the last bits of a design depend on it."""
     if missing():
-        return "bfloat16 by rounding"
+        return "bfloat16 by rounding, attention's too"
     kernel = _product(ROWS_TO_PACK_FOR, 64, 64).implementation
-    return f"bfloat16 by oneDNN {metadata.version(PACKAGE)} {kernel}"
+    return f"bfloat16 by oneDNN {metadata.version(PACKAGE)} {kernel}, attention's too"
 
 
 def rounded(x: np.ndarray) -> np.ndarray:
     """float32 to the nearest bfloat16, ties to even."""
-    x = np.ascontiguousarray(x, np.float32)
     if missing():
-        bits = x.view(np.uint32)
+        bits = np.ascontiguousarray(x, np.float32).view(np.uint32)
         return ((bits + (0x7FFF + ((bits >> 16) & 1))) >> 16).astype(np.uint16)
+    x = np.asarray(x, np.float32)
     out = np.empty(x.shape, np.uint16)
-    shape = (x.size,)
-    _reorder(_layout(shape, FLOAT32), x, _layout(shape, BFLOAT16), out)
+    shape, strides = x.shape, tuple(n // x.itemsize for n in x.strides)
+    if x.flags.c_contiguous:
+        shape, strides = (x.size,), (1,)
+    _reorder(_layout(shape, FLOAT32, strides), x, _layout(shape, BFLOAT16), out)
     return out
 
 
@@ -73,7 +77,7 @@ class Weight:
         if missing():
             self.held = widened(weight)
             return
-        packed = _product(ROWS_TO_PACK_FOR, *weight.shape[::-1]).weight
+        packed = _product(ROWS_TO_PACK_FOR, *weight.shape[::-1]).layouts[WEIGHTS]
         self.held = _aligned(_size(packed))
         transposed = _layout((self.n_in, self.n_out), BFLOAT16, strides=(1, self.n_in))
         _reorder(transposed, np.ascontiguousarray(weight), packed, self.held)
@@ -83,46 +87,88 @@ class Weight:
         if missing():
             return np.asarray(widened(x) @ self.held.T)
         out = np.empty((len(x), self.n_out), np.float32)
-        _product(len(x), self.n_in, self.n_out).run(np.ascontiguousarray(x), self.held, out)
+        _product(len(x), self.n_in, self.n_out).run(np.ascontiguousarray(x), out, self.held)
         return out
 
 
-class _Product:
-    """oneDNN's kernel for x (m, k) times a packed weight (k, n)."""
+def attention(q: np.ndarray, k: np.ndarray, v: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """softmax(q k^T + bias) v in float32, for some heads.
 
-    def __init__(self, m: int, k: int, n: int):
-        self.source, self.out = _layout((m, k), BFLOAT16), _layout((m, n), FLOAT32)
-        packed = (
-            _any_layout((k, n), BFLOAT16)
-            if m == ROWS_TO_PACK_FOR
-            else _product(ROWS_TO_PACK_FOR, k, n).weight
-        )
+    q (heads, Q, d), k and v (heads, K, d) are bfloat16, bias (heads, Q, K) is float32, as sums
+    and softmax are; what v is weighted with is rounded to bfloat16.
+    """
+    scores = np.array(bias)
+    if missing():
+        scores += widened(q) @ widened(k).swapaxes(-1, -2)
+        scores -= scores.max(-1, keepdims=True)
+        np.exp(scores, out=scores)
+        scores /= scores.sum(-1, keepdims=True)
+        return np.asarray(widened(rounded(scores)) @ widened(v))
+    shares, out = np.empty(scores.shape, np.uint16), np.empty(q.shape, np.float32)
+    add_product, softmax, product = _attention(*q.shape, k.shape[1])
+    add_product.run(q, scores, k)
+    softmax.run(scores, shares)
+    product.run(shares, out, v)
+    return out
+
+
+class _Kernel:
+    """oneDNN's way to do an operation with operands of given layouts; `adds`: to what is there."""
+
+    def __init__(self, operation: str, *words: Any, adds: bool = False):
         attributes, chosen, self.kernel = c_void_p(), c_void_p(), c_void_p()
         _call("primitive_attr_create", byref(attributes))
         _call("primitive_attr_set_scratchpad_mode", attributes, USER_SCRATCHPAD)
-        layouts = (self.source, packed, None, self.out)
-        _call("matmul_primitive_desc_create", byref(chosen), _engine(), *layouts, attributes)
+        if adds:
+            after = c_void_p()
+            _call("post_ops_create", byref(after))
+            _call("post_ops_append_sum", after, c_float(1), 0, 0)
+            _call("primitive_attr_set_post_ops", attributes, after)
+        create = f"{operation}_primitive_desc_create"
+        _call(create, byref(chosen), _engine(), *words, attributes)
         _call("primitive_create", byref(self.kernel), chosen)
-        self.weight: c_void_p = _layout_of(chosen, WEIGHTS_LAYOUT)
-        self.scratchpad = _layout_of(chosen, SCRATCHPAD_LAYOUT)
+        self.layouts = {which: _layout_of(chosen, query) for which, query in LAYOUTS.items()}
         text = c_char_p()
         _call("primitive_desc_query", chosen, IMPLEMENTATION, 0, byref(text))
         self.implementation = (text.value or b"?").decode()
 
-    def run(self, x: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:
-        scratchpad = _aligned(_size(self.scratchpad))
-        _execute(
-            self.kernel,
-            (SOURCE, self.source, x),
-            (WEIGHTS, self.weight, weight),
-            (DESTINATION, self.out, out),
-            (SCRATCHPAD, self.scratchpad, scratchpad),
-        )
+    def run(self, source: np.ndarray, out: np.ndarray, weight: np.ndarray | None = None) -> None:
+        scratchpad = _aligned(_size(self.layouts[SCRATCHPAD]))
+        arrays = {SOURCE: source, DESTINATION: out, SCRATCHPAD: scratchpad}
+        if weight is not None:
+            arrays[WEIGHTS] = weight
+        _execute(self.kernel, *((i, self.layouts[i], array) for i, array in arrays.items()))
 
 
 @cache
-def _product(m: int, k: int, n: int) -> _Product:
-    return _Product(m, k, n)
+def _product(m: int, k: int, n: int) -> _Kernel:
+    """x (m, k) times a packed weight (k, n)."""
+    if m == ROWS_TO_PACK_FOR:
+        packed = _any_layout((k, n), BFLOAT16)
+    else:
+        packed = _product(ROWS_TO_PACK_FOR, k, n).layouts[WEIGHTS]
+    return _Kernel("matmul", _layout((m, k), BFLOAT16), packed, None, _layout((m, n), FLOAT32))
+
+
+@cache
+def _attention(heads: int, n_q: int, d: int, n_k: int) -> tuple[_Kernel, _Kernel, _Kernel]:
+    """Adds q k^T to the scores; the softmax of their rows; the product of that with v."""
+    scores, shares = (_layout((heads, n_q, n_k), dtype) for dtype in (FLOAT32, BFLOAT16))
+    return (
+        batched_product(heads, n_q, d, n_k, transposed=True, adds=True),
+        _Kernel("softmax_forward", FOR_USE, SOFTMAX, scores, shares, 2),
+        batched_product(heads, n_q, n_k, d),
+    )
+
+
+def batched_product(
+    n: int, n_x: int, k: int, n_y: int, *, transposed: bool = False, adds: bool = False
+) -> _Kernel:
+    """x (n, n_x, k) times y (n, k, n_y); y lies in memory as (n, n_y, k) if `transposed`."""
+    x, out = _layout((n, n_x, k), BFLOAT16), _layout((n, n_x, n_y), FLOAT32)
+    strides = (k * n_y, 1, k) if transposed else (k * n_y, n_y, 1)
+    y = _layout((n, k, n_y), BFLOAT16, strides)
+    return _Kernel("matmul", x, y, None, out, adds=adds)
 
 
 def _reorder(

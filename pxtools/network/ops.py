@@ -222,6 +222,11 @@ class Linear(nn.Linear):
             return bfloat16.rounded(x)
         return x
 
+    @property
+    def is_in_bfloat16(self) -> bool:
+        """Whether its products are, on the CPU."""
+        return self._in_bfloat16 is not None
+
     def use_bfloat16(self) -> None:
         """Do the products in bfloat16 on the CPU."""
         rounded = self.weight.astype(mx.bfloat16).view(mx.uint16)
@@ -381,8 +386,11 @@ def _one_and_exp_of_minus(x: np.ndarray, out: np.ndarray | None = None) -> np.nd
     return e
 
 
-def attention(q: A, k: A, v: A, bias: A) -> A:
-    """softmax(q k^T / sqrt(d) + bias) v for (S, W, H, Q, d), (S, W, H, K, d) and (W, H, Q, K)."""
+def attention(q: A, k: A, v: A, bias: A, *, in_bfloat16: bool = False) -> A:
+    """softmax(q k^T / sqrt(d) + bias) v for (S, W, H, Q, d), (S, W, H, K, d) and (W, H, Q, K).
+
+    `in_bfloat16`: the products, on a CPU; on a GPU they are in the precision of q.
+    """
     scale = q.shape[-1] ** -0.5
     if isinstance(q, mx.array):
         one, *others = (x.reshape(x.shape[0], -1, *x.shape[3:]) for x in (q, k, v))
@@ -392,19 +400,38 @@ def attention(q: A, k: A, v: A, bias: A) -> A:
     out = np.empty_like(q)  # in memory as q lies: heads side by side
     windows, heads = bias.shape[:2]
     n = max(1, SCORES_AT_ONCE // bias[0, 0].size)
-    ones = np.ones(bias.shape[-1], np.float32)
+    attend = _attend
+    q = q * np.float32(scale)
+    if in_bfloat16:
+        attend = _attend_in_bfloat16
+        q, k, v = (bfloat16.rounded(x) for x in (q, k, v))
 
     def some(part: tuple[slice, slice]) -> None:
         w, h = part
-        scores = (q[:, w, h] * np.float32(scale)) @ k[:, w, h].swapaxes(-1, -2)
-        scores += bias[w, h]
-        scores -= scores.max(-1, keepdims=True)
-        np.exp(scores, out=scores)
-        out[:, w, h] = scores @ v[:, w, h]
-        out[:, w, h] /= (scores @ ones)[..., None]  # some 4 times as fast as sum()
+        out[:, w, h] = attend(q[:, w, h], k[:, w, h], v[:, w, h], bias[w, h])
 
     _share(some, _parts(windows, heads, n))
     return out
+
+
+def _attend(q: np.ndarray, k: np.ndarray, v: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    scores = q @ k.swapaxes(-1, -2)
+    scores += bias
+    scores -= scores.max(-1, keepdims=True)
+    np.exp(scores, out=scores)
+    out = scores @ v
+    out /= (scores @ np.ones(scores.shape[-1], np.float32))[..., None]  # 4 times as fast as sum()
+    return np.asarray(out)
+
+
+def _attend_in_bfloat16(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray, bias: np.ndarray
+) -> np.ndarray:
+    def flat(x: np.ndarray) -> np.ndarray:  # all heads of all windows and samples
+        return np.ascontiguousarray(x.reshape(-1, *x.shape[-2:]))
+
+    bias = np.broadcast_to(bias, (len(q), *bias.shape))
+    return bfloat16.attention(flat(q), flat(k), flat(v), flat(bias)).reshape(q.shape)
 
 
 def _parts(windows: int, heads: int, at_once: int) -> list[tuple[slice, slice]]:

@@ -101,7 +101,9 @@ class Attention(nn.Module):
         else:
             q = self.split_heads(windows.queries(q))
             k, v = self.split_heads(windows.keys(k)), self.split_heads(windows.keys(v))
-        out = self.join_heads(ops.attention(q, k, v, bias))[:, : x.shape[1]]
+        in_bfloat16 = windows is None and self.linear_q.is_in_bfloat16  # local ones gain nothing
+        out = ops.attention(q, k, v, bias, in_bfloat16=in_bfloat16)
+        out = self.join_heads(out)[:, : x.shape[1]]
         out *= gate
         return self.linear_o(out)
 
@@ -737,8 +739,8 @@ class PXDesignD(nn.Module):
         """Do the products of the transformer blocks, nearly all there are, in `dtype`.
 
         Coordinates, conditioning, layer norms and the residual stream stay float32: in
-        bfloat16 a coordinate of 20 Å would be known to 0.06 Å only. On a CPU attention itself is
-        float32, too, and float16 means that the weights are rounded to it.
+        bfloat16 a coordinate of 20 Å would be known to 0.06 Å only. On a CPU the atoms' attention
+        itself is float32, too, and float16 means that the weights are rounded to it.
         """
         for module in self.diffusion_module.modules():
             if isinstance(module, Attention):

@@ -82,13 +82,55 @@ def test_many_threads_make_the_same_products() -> None:
     assert all(np.array_equal(one, wanted) for one in found)
 
 
+def heads(n: int, n_q: int, n_k: int, d: int) -> tuple[np.ndarray, ...]:
+    """q, k and v in bfloat16, and the bias."""
+    sizes = ((n, n_q, d), (n, n_k, d), (n, n_k, d))
+    q, k, v = (bfloat16.rounded(normal(*size)) for size in sizes)
+    return q, k, v, 3 * normal(n, n_q, n_k)
+
+
+@pytest.mark.parametrize("sizes", [(1, 1, 1, 8), (3, 7, 98, 48), (16, 98, 98, 48), (2, 300, 9, 8)])
+def test_attention_is_that_of_the_rounded_numbers(kind: None, sizes: tuple[int, ...]) -> None:
+    q, k, v, bias = heads(*sizes)
+    wide_q, wide_k, wide_v = (bfloat16.widened(x).astype(float) for x in (q, k, v))
+    weights = np.exp(wide_q @ wide_k.swapaxes(1, 2) + bias)
+    wanted = weights / weights.sum(-1, keepdims=True) @ wide_v
+    found = bfloat16.attention(q, k, v, bias)
+    assert found.dtype == np.float32 and found.shape == q.shape
+    assert np.abs(found - wanted).max() <= 2**-8 * np.abs(wanted).max()  # shares are rounded
+
+
+def test_a_key_that_is_masked_has_no_share(kind: None) -> None:
+    q, k, v, bias = heads(2, 5, 9, 16)
+    bias[..., 4:] = -1e10
+    found = bfloat16.attention(q, k, v, bias)
+    v[:, 4:] = bfloat16.rounded(np.full(v[:, 4:].shape, 1e6, np.float32))
+    np.testing.assert_array_equal(bfloat16.attention(q, k, v, bias), found)
+
+
+@needs_onednn
+def test_attention_keeps_its_bits_on_many_threads() -> None:
+    given = heads(4, 98, 98, 48)
+    wanted, bias = bfloat16.attention(*given), given[3].copy()
+    with ThreadPoolExecutor(16) as threads:
+        found = list(threads.map(lambda _: bfloat16.attention(*given), range(200)))
+    assert all(np.array_equal(one, wanted) for one in found)
+    np.testing.assert_array_equal(given[3], bias)  # not written to
+
+
+@needs_onednn
+def test_numbers_in_any_order_of_memory_are_rounded_alike() -> None:
+    x = normal(1, 98, 4, 48).swapaxes(1, 2)
+    np.testing.assert_array_equal(bfloat16.rounded(x), bfloat16.rounded(x.copy()))
+
+
 @needs_onednn
 def test_a_kernel_is_told_of_all_the_memory_it_writes_to() -> None:
     product = bfloat16._product(100, 768, 768)
-    assert bfloat16._size(product.scratchpad) > 0
-    assert bfloat16._size(product.weight) >= 2 * 768 * 768
+    assert bfloat16._size(product.layouts[bfloat16.SCRATCHPAD]) > 0
+    assert bfloat16._size(product.layouts[bfloat16.WEIGHTS]) >= 2 * 768 * 768
     with pytest.raises(RuntimeError, match="no layout"):
-        bfloat16._layout_of(c_void_p(None), bfloat16.WEIGHTS_LAYOUT)
+        bfloat16._layout_of(c_void_p(None), bfloat16.LAYOUTS[bfloat16.WEIGHTS])
 
 
 @pytest.mark.parametrize("bias", [True, False])

@@ -59,6 +59,16 @@ def test_attention_in_parts_of_any_size(
     close(ops.attention(q, k, v, bias), theirs)
 
 
+@pytest.mark.parametrize("at_once", [1, 3000])
+def test_attention_in_bfloat16(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ops, "SCORES_AT_ONCE", at_once)
+    q, k, v = (normal(2, 3, 30, 4, 16 + i)[..., :16].swapaxes(2, 3) for i in range(3))
+    bias = normal(3, 4, 30, 30)
+    wanted = ops.attention(q, k, v, bias)
+    error = np.abs(ops.attention(q, k, v, bias, in_bfloat16=True) - wanted).max()
+    assert 1e-4 < error / np.abs(wanted).max() < 1e-2
+
+
 def test_attention_to_one_key_alone() -> None:
     """Logits in the hundreds: their exp overflows unless the largest is taken off."""
     q, bias = 400 * normal(1, 1, 2, 6, 16), np.zeros((1, 2, 6, 6), np.float32)
@@ -101,7 +111,8 @@ def test_a_lone_sample_has_all_cores_and_the_same_bits(workers: int) -> None:
     q, bias = normal(1, 3, 8, 40, 32), normal(3, 8, 40, 40)
 
     def sample(_: int) -> tuple[int, np.ndarray, np.ndarray]:
-        return ops._n_parts(), wide(layer(x)), ops.attention(q, q, q, bias)
+        both = [ops.attention(q, q, q, bias, in_bfloat16=reduced) for reduced in (False, True)]
+        return ops._n_parts(), wide(layer(x)), np.stack(both)
 
     alone = sample(0)
     assert alone[0] == 1
