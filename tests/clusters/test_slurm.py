@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 from cluster import call, missing, slurm, wait_until
-from processes import command, environment, run
+from processes import TINY, command, environment, run, write_task
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=missing())]
-EXAMPLE = Path(__file__).parents[2] / "examples" / "bpti.yaml"
 # steps enough for a shard to be disturbed in its first chunk on a fast machine
-SETTINGS = ["-m", "nano", "--N_sample", "4", "--N_step", "300"]
+SETTINGS = ["-m", TINY, "--N_sample", "4", "--N_step", "500"]
 SETTINGS += ["--sample_diffusion_chunk_size", "1"]
 
 
@@ -27,7 +26,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
 
 def submit(cluster: dict[str, str], out: Path, *more: str) -> tuple[list[str], str]:
     """The ids of the new jobs, and what was said."""
-    words = ["-i", str(EXAMPLE), "-o", str(out), *SETTINGS, "--shards", "4", *more]
+    task = write_task(out.parent)
+    words = ["-i", str(task), "-o", str(out), *SETTINGS, "--shards", "4", *more]
     done = subprocess.run(
         command("px-submit", *words), env=cluster, capture_output=True, text=True, timeout=60
     )
@@ -91,7 +91,8 @@ def test_shards_killed_requeued_and_preempted_make_what_one_process_makes(
 
     whole = tmp_path / "whole"
     on_all_cores = ["--sample_diffusion_chunk_size", "4"]
-    alone = run("pxdesign", "pipeline", "-i", EXAMPLE, "-o", whole, *SETTINGS, *on_all_cores)
+    task = tmp_path / "bpti.json"
+    alone = run("pxdesign", "pipeline", "-i", task, "-o", whole, *SETTINGS, *on_all_cores)
     assert alone.returncode == 0, alone.stderr
     cifs = sorted((seed_folder(whole) / "predictions").glob("*.cif"))
     assert len(cifs) == 4
@@ -100,11 +101,11 @@ def test_shards_killed_requeued_and_preempted_make_what_one_process_makes(
 
 
 def test_a_shard_goes_on_after_its_time_limit(cluster: dict[str, str], tmp_path: Path) -> None:
-    """Warned 50 s before the end of its minute, or somewhat earlier, as Slurm has it."""
+    """Warned 55 s before the end of its minute, or somewhat earlier, as Slurm has it."""
     out = tmp_path / "out"
-    words = ["-i", EXAMPLE, "-o", out, "-m", "nano", "--N_sample", 2, "--N_step", 1000]
-    words += ["--sample_diffusion_chunk_size", 2, "--shards", 1, "--sequences", 0]
-    words += ["--time", "1", "--sbatch=--signal=B:USR1@50"]
+    words = ["-i", write_task(tmp_path), "-o", out, "-m", TINY, "--N_sample", 1]
+    words += ["--N_step", 4000, "--shards", 1, "--sequences", 0]
+    words += ["--time", "1", "--sbatch=--signal=B:USR1@55"]
     done = subprocess.run(
         command("px-submit", *words), env=cluster, capture_output=True, text=True, timeout=60
     )

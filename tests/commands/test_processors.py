@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import command, environment, run, small_run
+from processes import command, environment, run, small_run, write_task
 
 from pxtools.network import bfloat16, ops
 from pxtools.runs.chunk import read_chunk
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "bpti.yaml"
 QEMU = shutil.which("qemu-x86_64")
 
 pytestmark = pytest.mark.slow
@@ -24,12 +23,12 @@ under_qemu = pytest.mark.skipif(
 )
 
 
-def two_steps(
+def one_step(
     folder: Path, cpu: str | None = None, *more: object
 ) -> subprocess.CompletedProcess[str]:
-    """The example with the embedded model, on `cpu` as qemu knows it."""
-    words = ["-i", EXAMPLE, "-o", folder, "--device", "cpu", "--N_sample", 1, "--N_step", 2]
-    return run_on(cpu, "px-sample", *words, *more)
+    """A design by the embedded model, on `cpu` as qemu knows it, into folder/out."""
+    words = ["-i", write_task(folder), "-o", folder / "out", "--device", "cpu"]
+    return run_on(cpu, "px-sample", *words, "--N_sample", 1, "--N_step", 1, *more)
 
 
 def run_on(cpu: str | None, tool: str, *words: object) -> subprocess.CompletedProcess[str]:
@@ -45,18 +44,18 @@ def run_on(cpu: str | None, tool: str, *words: object) -> subprocess.CompletedPr
 
 @pytest.fixture(scope="module")
 def native(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
-    done = two_steps(tmp_path_factory.mktemp("native"))
+    done = one_step(tmp_path_factory.mktemp("native"))
     assert done.returncode == 0, done.stderr
     return read_chunk(Path(done.stdout.strip())).xyz
 
 
 @under_qemu
 @pytest.mark.parametrize("cpu, dtype", [("Haswell", "bf16"), ("Nehalem", "float32")])
-def test_the_example_runs_without_avx512_and_without_avx(
+def test_a_design_is_made_without_avx512_and_without_avx(
     cpu: str, dtype: str, tmp_path: Path, native: np.ndarray
 ) -> None:
     """bfloat16 is not tried where a processor has none."""
-    done = two_steps(tmp_path, cpu, "--dtype", dtype)
+    done = one_step(tmp_path, cpu, "--dtype", dtype)
     assert done.returncode == 0, done.stderr
     why = bfloat16.missing() or "this processor has no instructions for it (AVX-512 BF16 or AMX)"
     said = f"--dtype bfloat16: {why}; float32 is used" in done.stderr
@@ -69,9 +68,9 @@ def test_the_example_runs_without_avx512_and_without_avx(
 
 @under_qemu
 def test_the_other_tools_run_without_avx512(tmp_path: Path) -> None:
-    chunk = two_steps(tmp_path).stdout.strip()
+    chunk = one_step(tmp_path).stdout.strip()
     cif = run("px-write-cif", "--print", chunk).stdout.strip()
-    scored = run_on("Haswell", "px-score", "-q", tmp_path)
+    scored = run_on("Haswell", "px-score", "-q", "--workers", 1, tmp_path / "out")
     assert scored.returncode == 0, scored.stderr
     assert list(tmp_path.rglob("summary.csv"))
     written = run_on("Haswell", "px-sequence", "-q", "--num_seqs", 1, cif)
@@ -82,11 +81,11 @@ def test_the_other_tools_run_without_avx512(tmp_path: Path) -> None:
 @under_qemu
 def test_a_processor_that_numpy_refuses_is_named_in_one_line(tmp_path: Path) -> None:
     """Penryn lacks SSE4.2."""
-    refused = two_steps(tmp_path, "Penryn")
+    refused = one_step(tmp_path, "Penryn")
     (line,) = [x for x in refused.stderr.splitlines() if "TCG doesn't support" not in x]
     assert refused.returncode == 2
     assert line.startswith("px-sample: numpy does not run on this processor: ")
-    assert not list(tmp_path.iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_run_that_goes_on_with_another_processor_says_so_once(tmp_path: Path) -> None:

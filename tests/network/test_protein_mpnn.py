@@ -8,6 +8,7 @@ of the rest moves a log-probability by 3e-5.
 import hashlib
 import math
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from importlib.resources import files
 
 import mlx.core as mx
@@ -61,9 +62,15 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     return str(request.param)
 
 
+@cache
+def network_for(device: str, name: str = "vanilla") -> ProteinMPNN:
+    """To be asked for while ops work for that device."""
+    return ProteinMPNN(published(name))
+
+
 @pytest.fixture
 def network(device: str) -> ProteinMPNN:
-    return ProteinMPNN(published("vanilla"))
+    return network_for(device)
 
 
 class Fixture:
@@ -105,6 +112,17 @@ def fixture(request: pytest.FixtureRequest) -> Fixture:
     return Fixture(request.param)
 
 
+# MLX's products take seconds on a CPU: of the largest structure, only test_soluble_weights' there
+on_each = pytest.mark.parametrize(
+    ("device", "fixture"),
+    [
+        *(("cpu", name) for name in STRUCTURES),
+        *(pytest.param("gpu", name, marks=pytest.mark.slow) for name in ("bpti", "few")),
+    ],
+    indirect=True,
+)
+
+
 def assert_close(ours: Array, theirs: np.ndarray) -> None:
     ours = np.array(ours)
     assert ours.shape == theirs.shape
@@ -130,12 +148,14 @@ def test_neighbours(fixture: Fixture) -> None:
         assert set(ours) == set(theirs)
 
 
+@on_each
 def test_edges(network: ProteinMPNN, fixture: Fixture) -> None:
     features = network.edge_features(fixture.backbone, *nearest(fixture.backbone))
     assert_edges(fixture, features, "edge_features")
     assert_edges(fixture, network.edge_states(features), "h_E0")
 
 
+@on_each
 def test_encoder(network: ProteinMPNN, fixture: Fixture) -> None:
     near, ca_ca = nearest(fixture.backbone)
     edges = network.edge_states(network.edge_features(fixture.backbone, near, ca_ca))
@@ -150,6 +170,7 @@ def test_encoder(network: ProteinMPNN, fixture: Fixture) -> None:
     np.testing.assert_array_equal(np.array(graph.edges), np.array(edges))
 
 
+@on_each
 def test_decoder(network: ProteinMPNN, fixture: Fixture) -> None:
     graph = network.encode([fixture.backbone])
     everyone = np.arange(len(fixture.rank))
@@ -158,6 +179,7 @@ def test_decoder(network: ProteinMPNN, fixture: Fixture) -> None:
         assert_close(np.array(state)[fixture.whole], fixture[f"dec{i}_h_V"][fixture.whole])
 
 
+@on_each
 def test_log_probs(network: ProteinMPNN, fixture: Fixture) -> None:
     graph = network.encode([fixture.backbone])
     ours = network.log_probs(graph, fixture["S"], fixture.rank)
@@ -171,17 +193,20 @@ def test_log_probs(network: ProteinMPNN, fixture: Fixture) -> None:
     assert difference[whole].max() <= TOLERANCE
 
 
+@on_each
 def test_greedy_letters(network: ProteinMPNN, fixture: Fixture) -> None:
     letters, log_probs = fixture.letters(network)
     np.testing.assert_array_equal(letters, fixture["greedy_S"][fixture.order])
     assert np.abs(log_probs - fixture["greedy_log_probs"][fixture.order]).max() <= TOLERANCE
 
 
+@on_each
 def test_greedy_letters_without_cysteine(network: ProteinMPNN, fixture: Fixture) -> None:
     letters, _ = fixture.letters(network, omit="XC")
     np.testing.assert_array_equal(letters, fixture["greedy_noC_S"][fixture.order])
 
 
+@on_each
 def test_letters_of_recorded_draws(network: ProteinMPNN, fixture: Fixture) -> None:
     letters, log_probs = fixture.letters(network, temperature=0.1)
     np.testing.assert_array_equal(letters, fixture["sample_S"][fixture.order])
@@ -193,6 +218,7 @@ def test_letters_of_recorded_draws(network: ProteinMPNN, fixture: Fixture) -> No
     assert np.abs(probs - fixture["sample_probs"][fixture.order, :UNKNOWN]).max() < 1e-3
 
 
+@on_each
 def test_letters_of_recorded_draws_at_temperature_1(network: ProteinMPNN, fixture: Fixture) -> None:
     letters, _ = fixture.letters(network, temperature=1.0)
     np.testing.assert_array_equal(letters, fixture["sample_T1_S"][fixture.order])
@@ -200,7 +226,7 @@ def test_letters_of_recorded_draws_at_temperature_1(network: ProteinMPNN, fixtur
 
 @pytest.mark.parametrize("name", ["bpti", "pmhc"])
 def test_soluble_weights(name: str, device: str) -> None:
-    fixture, network = Fixture(name), ProteinMPNN(published("soluble"))
+    fixture, network = Fixture(name), network_for(device, "soluble")
     graph = network.encode([fixture.backbone])
     ours = network.log_probs(graph, fixture["S"], fixture.rank)
     assert np.abs(ours - fixture["soluble_log_probs"]).max() <= TOLERANCE
@@ -217,10 +243,10 @@ def test_fixed_residues_have_the_log_probs_of_the_whole(network: ProteinMPNN) ->
     assert not context.log_probs[fixture.order].any()
 
 
-def test_backbones_side_by_side(network: ProteinMPNN) -> None:
+def test_backbones_side_by_side(network: ProteinMPNN, device: str) -> None:
     """Two backbones in one graph, two sequences each, as each alone."""
-    fixture, rng = Fixture("pmhc"), np.random.default_rng(0)
-    moved = Fixture("pmhc")
+    name = {"cpu": "pmhc", "gpu": "few"}[device]
+    fixture, moved, rng = Fixture(name), Fixture(name), np.random.default_rng(0)
     xyz = fixture.backbone.xyz + rng.normal(0, 0.1, fixture.backbone.xyz.shape)
     object.__setattr__(moved.backbone, "xyz", xyz.astype(np.float32))
     q = -np.log(fixture["sample_q"].astype(np.float64))
