@@ -20,7 +20,8 @@ N_max := ""
 root := justfile_directory()
 recipe := root / "tools/recipe"
 python := root / ".venv/bin/python"
-parallel := "-n auto --dist worksteal"
+# its workers share what one of them has compiled
+pytest := "PYTHONDONTWRITEBYTECODE= " + quote(python) + " -m pytest -n auto --dist worksteal"
 export PATH := root / "bin:" + env("PATH")
 export PX_VARIABLES := "preset=" + preset + "\ninput_json_path=" + input_json_path + "\ndump_dir=" + dump_dir + "\nseeds=" + seeds + "\nN_sample=" + N_sample + "\nN_step=" + N_step + "\nsample_diffusion_chunk_size=" + sample_diffusion_chunk_size + "\nmodel=" + model + "\ndevice=" + device + "\nsequences=" + sequences + "\nuntil=" + until + "\nN_max=" + N_max
 
@@ -112,12 +113,12 @@ for-developers:
 # run all tests (further arguments go to pytest)
 [group("develop")]
 test *words: for-developers
-    "{{ python }}" -m pytest {{ parallel }} "$@"
+    {{ pytest }} "$@"
 
 # check style and types, and run the fast tests
 [group("develop")]
 check: lint
-    "{{ python }}" -m pytest {{ parallel }} -m "not slow"
+    {{ pytest }} -m "not slow"
 
 # check style and types
 [group("develop")]

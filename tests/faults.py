@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from processes import command, environment, run, small_run
 
-SAMPLES, CHUNK, STEPS = 4, 2, 60  # states are saved after step 50
+SAMPLES, CHUNK, STEPS = 4, 2, 80  # states are saved after step 50
 Fault = Callable[[Path, Path, random.Random], None]  # folder, reference, rng
 
 
@@ -105,7 +105,7 @@ def interrupted(folder: Path, reference: Path, rng: random.Random) -> None:
     signum = rng.choice([signal.SIGINT, signal.SIGTERM])
     process = start(folder)
     wait_for(process, "Diffusion step [1/")
-    time.sleep(rng.uniform(0.05, 0.6))
+    time.sleep(rng.uniform(0.05, 0.3))
     process.send_signal(signum)
     said = process.stderr.read() if process.stderr else ""
     assert process.wait() == 128 + signum

@@ -77,11 +77,9 @@ def pose(number: int, n: int) -> Pose:
     away = whole.xyz[100] - middle + rng.normal(0, 3, 3)
     xyz = helix(n, rng)
     xyz = (xyz - xyz.mean((0, 1))) @ rotation.T + middle + away * (25 / np.linalg.norm(away))
-    ends = np.cumsum([len(r.atoms) for r in whole.residues])[:-1]
-    near = [
-        np.linalg.norm(part[:, None] - xyz[None, :, 1], axis=-1).min() < 8
-        for part in np.split(whole.xyz, ends)
-    ]
+    starts = np.cumsum([0, *(len(r.atoms) for r in whole.residues)])[:-1]
+    nearest = np.linalg.norm(whole.xyz[:, None] - xyz[None, :, 1], axis=-1).min(1)
+    near = np.minimum.reduceat(nearest, starts) < 8
     fold = "-" + "H" * (n // 2 - 2) + "--" + "H" * (n - n // 2 - 2) + "-"
     return Pose(0, xyz, fold, tuple(np.flatnonzero(near).tolist()))
 

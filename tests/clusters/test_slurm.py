@@ -39,6 +39,11 @@ def seed_folder(out: Path) -> Path:
     return out / "global_run_0" / "bpti" / "seed_12345"
 
 
+def pid_of_shard(out: Path, name: str) -> int:
+    worker = seed_folder(out) / "workers" / f"shard_{name}.json"
+    return int(json.loads(worker.read_text())["pid"])
+
+
 def log(out: Path, shard: int) -> str:
     path = out / "slurm" / f"shard_{shard}.log"
     return path.read_text() if path.exists() else ""
@@ -57,8 +62,7 @@ def test_shards_killed_requeued_and_preempted_make_what_one_process_makes(
     assert "Nothing to submit: 4 are in the queue" in submit(cluster, out)[1]
 
     def kill(shard: int) -> None:
-        worker = seed_folder(out) / "workers" / f"shard_{shard}-of-4.json"
-        os.kill(json.loads(worker.read_text())["pid"], signal.SIGKILL)
+        os.kill(pid_of_shard(out, f"{shard}-of-4"), signal.SIGKILL)
 
     def requeue(shard: int) -> None:
         call(cluster, "scontrol", "requeue", f"{array}_{shard}")
@@ -101,17 +105,28 @@ def test_shards_killed_requeued_and_preempted_make_what_one_process_makes(
 
 
 def test_a_shard_goes_on_after_its_time_limit(cluster: dict[str, str], tmp_path: Path) -> None:
-    """Warned 55 s before the end of its minute, or somewhat earlier, as Slurm has it."""
+    """Slurm looks every 30 s which jobs to warn: until then, ours is suspended."""
     out = tmp_path / "out"
     words = ["-i", write_task(tmp_path), "-o", out, "-m", TINY, "--N_sample", 1]
-    words += ["--N_step", 4000, "--shards", 1, "--sequences", 0]
+    words += ["--N_step", 1000, "--shards", 1, "--sequences", 0]
     words += ["--time", "1", "--sbatch=--signal=B:USR1@55"]
     done = subprocess.run(
         command("px-submit", *words), env=cluster, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
+    wait_until(lambda: "step [51/" in log(out, 0), "the shard to begin")
+    sampling = pid_of_shard(out, "0-of-1")
+    os.kill(sampling, signal.SIGSTOP)
+    wait_until(lambda: signals_kept_for(sampling), "the warning")
+    os.kill(sampling, signal.SIGCONT)
     wait_for_queue(cluster)
     assert "shard 0 goes back into the queue" in log(out, 0)
     assert "Continuing after step" in log(out, 0)
     assert "DUE TO TIME LIMIT" not in log(out, 0)
     assert run("px-status", out).returncode == 0
+
+
+def signals_kept_for(pid: int) -> int:
+    """Those that it gets when it goes on, as bits."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1], 16) for line in lines if line.startswith("ShdPnd"))

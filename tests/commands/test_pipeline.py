@@ -368,7 +368,7 @@ def test_just_reads_settings_before_and_after_the_recipe(tmp_path: Path) -> None
         assert "bpti seed_12345: 1 design in 1 cluster; pass every check: " in done.stdout
         letters = list((tmp_path / f"r {i}").rglob("sequences.csv"))
         assert len(letters) == (i == 0) and ("MPNN_SCORE" in done.stdout) == (i == 0)
-        assert bool(re.search(r"^  bpti_sample_0  [A-Y]{20}$", done.stdout, re.M)) == (i == 0)
+        assert bool(re.search(r"^  bpti_sample_0  [A-Y]{10}$", done.stdout, re.M)) == (i == 0)
     wrong = subprocess.run(
         [JUST, "--justfile", root / "justfile", "pipeline", "extended"],
         capture_output=True,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import fixture_task
 from processes import command, environment, run, small_run, write_task
 
 from pxtools.network import bfloat16, ops
@@ -26,8 +27,15 @@ under_qemu = pytest.mark.skipif(
 def one_step(
     folder: Path, cpu: str | None = None, *more: object
 ) -> subprocess.CompletedProcess[str]:
-    """A design by the embedded model, on `cpu` as qemu knows it, into folder/out."""
-    words = ["-i", write_task(folder), "-o", folder / "out", "--device", "cpu"]
+    """A design by the embedded model, on `cpu` as qemu knows it, into folder/out.
+
+    Fifteen residues: emulated, a product takes a hundred times as long.
+    """
+    condition = fixture_task("bpti")["condition"]
+    condition["filter"]["crop"] = {"A": "13-21"}
+    generation = [{"type": "protein", "length": 6}]
+    task = write_task(folder, condition=condition, generation=generation)
+    words = ["-i", task, "-o", folder / "out", "--device", "cpu"]
     return run_on(cpu, "px-sample", *words, "--N_sample", 1, "--N_step", 1, *more)
 
 

@@ -151,7 +151,7 @@ def test_a_killed_part_ends_the_rest(tmp_path: Path, part: str) -> None:
 
 def test_timeout(tmp_path: Path) -> None:
     done = subprocess.run(
-        ["timeout", "12", ROOT / "bin/just", "pipeline", *words(tmp_path)],
+        ["timeout", "8", ROOT / "bin/just", "pipeline", *words(tmp_path)],
         capture_output=True,
         text=True,
         env=environment(),

@@ -239,7 +239,7 @@ def test_a_shard_goes_on_with_what_it_left_on_another_host(tmp_path: Path, refer
     killed.communicate()
     requeued = start(tmp_path, *shard, env=with_locks_of_one_host(tmp_path, "node-2"))
     _, said = requeued.communicate(timeout=120)
-    assert requeued.returncode == 0 and "Continuing after step 50/60" in said
+    assert requeued.returncode == 0 and f"Continuing after step 50/{STEPS}" in said
     assert run("pxdesign", "pipeline", *words_of(tmp_path)).returncode == 0
     assert_same(tmp_path, reference)
 

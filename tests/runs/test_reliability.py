@@ -13,7 +13,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
-from faults import FAULTS, Fault, assert_same, make_reference, run_folder, try_fault
+from faults import FAULTS, STEPS, Fault, assert_same, make_reference, run_folder, try_fault
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from processes import command, environment, run, small_run, write_task
@@ -47,7 +47,7 @@ def test_fault(fault: Fault, reference: Path) -> None:
 
 def copied(reference: Path, tmp_path: Path) -> tuple[list[Any], Path]:
     shutil.copytree(reference, tmp_path, dirs_exist_ok=True)
-    words, folder = small_run(tmp_path, n=4, chunk=2, steps=60)
+    words, folder = small_run(tmp_path, n=4, chunk=2, steps=STEPS)
     return words, folder
 
 
@@ -73,7 +73,7 @@ def test_a_write_that_was_cut_off_is_removed_after_an_hour(reference: Path, tmp_
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (["--N_step", 61], "schedule.N_step (was 60, now 61)"),
+        (["--N_step", STEPS + 1], f"schedule.N_step (was {STEPS}, now {STEPS + 1})"),
         (["--gamma0", 0.5], "schedule.gamma0"),
         (["-m", "nano"], "model.digest"),
         ({"generation": [{"type": "protein", "length": 41}]}, "task.binder_length"),
@@ -101,7 +101,7 @@ def test_another_structure_is_refused(reference: Path, tmp_path: Path) -> None:
     task = json.loads((tmp_path / "bpti.json").read_text())
     text = gzip.decompress(Path(task[0]["condition"]["structure_file"]).read_bytes())
     changed = tmp_path / "5PTI.cif"
-    changed.write_bytes(text.replace(b"32.231 15.281", b"32.241 15.281"))
+    changed.write_bytes(text.replace(b"29.455 1.371", b"29.465 1.371"))
     task[0]["condition"]["structure_file"] = str(changed)
     (tmp_path / "bpti.json").write_text(json.dumps(task))
     refused = run("px-sample", *words)

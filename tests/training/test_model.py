@@ -12,10 +12,6 @@ from tiny_model import Recorded, assert_close, tiny_weights
 from pxtools.network.config import Config
 from pxtools.network.features import Features
 
-torch = pytest.importorskip("torch", reason="training needs PyTorch")
-
-trained = import_module("model")
-
 
 def test_the_columns_are_the_papers() -> None:
     """385 of an atom, 46 of a token, 139 of a pair (AF3, tables 5 and 13, algorithm 3)."""
@@ -25,6 +21,8 @@ def test_the_columns_are_the_papers() -> None:
 def test_the_trained_network_gives_the_recorded_numbers(
     features: Features, recorded: Recorded
 ) -> None:
+    torch = pytest.importorskip("torch", reason="training needs PyTorch")
+    trained = import_module("model")
     config = json.loads((DATA / "tiny/config.json").read_text())
     model = trained.PXDesignD(Config.from_dict(config)).eval()
     weights = {k: torch.from_numpy(np.array(w)) for k, w in tiny_weights().items()}
