@@ -98,7 +98,7 @@ def browser(play: Any) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def browser_without_gl(play: Any) -> Iterator[Browser]:
+def plain(play: Any) -> Iterator[Browser]:
     with chromium(play, *NO_GL) as made:
         yield made
 

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from processes import command, environment, run, small_run
 
-SAMPLES, CHUNK, STEPS = 4, 2, 80  # states are saved after step 50
+SAMPLES, CHUNK, STEPS = 4, 2, 70  # states are saved after step 50
 Fault = Callable[[Path, Path, random.Random], None]  # folder, reference, rng
 
 

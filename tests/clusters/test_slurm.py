@@ -117,7 +117,7 @@ def test_a_shard_goes_on_after_its_time_limit(cluster: dict[str, str], tmp_path:
     wait_until(lambda: "step [51/" in log(out, 0), "the shard to begin")
     sampling = pid_of_shard(out, "0-of-1")
     os.kill(sampling, signal.SIGSTOP)
-    wait_until(lambda: signals_kept_for(sampling), "the warning")
+    wait_until(lambda: is_told_to_stop(sampling), "the warning")
     os.kill(sampling, signal.SIGCONT)
     wait_for_queue(cluster)
     assert "shard 0 goes back into the queue" in log(out, 0)
@@ -126,7 +126,8 @@ def test_a_shard_goes_on_after_its_time_limit(cluster: dict[str, str], tmp_path:
     assert run("px-status", out).returncode == 0
 
 
-def signals_kept_for(pid: int) -> int:
-    """Those that it gets when it goes on, as bits."""
+def is_told_to_stop(pid: int) -> bool:
+    """A process that is suspended, and will hear of it when it goes on."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1], 16) for line in lines if line.startswith("ShdPnd"))
+    pending = next(int(line.split()[1], 16) for line in lines if line.startswith("ShdPnd"))
+    return bool(pending >> (signal.SIGTERM - 1) & 1)

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from conftest import DATA, load
 from processes import TINY, run, small_run, write_task
-from stand_in import formula_weight
 from tiny_model import assert_close, tiny_weights
 
 from pxtools.conversion.torch_file import read_checkpoint
@@ -314,11 +313,11 @@ def test_missing_unknown_and_misshaped_tensors_are_listed(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_a_full_size_checkpoint_converts_in_time_and_memory(tmp_path: Path) -> None:
-    """556 MB of formula weights, from the writer above (PyTorch 2.13 reads its files too)."""
+    """556 MB, from the writer above (PyTorch 2.13 reads its files too)."""
     import resource
 
     parameters = json.loads((DATA / "full/parameters.json").read_text())
-    weights = {k: formula_weight(k, tuple(shape)) for k, (shape, *_) in parameters.items()}
+    weights = {k: np.full(shape, 0.01, np.float32) for k, (shape, *_) in parameters.items()}
     path = write_state(tmp_path / "full.pt", weights)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = run("px-convert-checkpoint", path, "-o", tmp_path / "model")

@@ -112,13 +112,10 @@ def fixture(request: pytest.FixtureRequest) -> Fixture:
     return Fixture(request.param)
 
 
-# MLX's products take seconds on a CPU: of the largest structure, only test_soluble_weights' there
+# MLX's products take seconds on a CPU: of the larger ones, only test_soluble_weights' there
 on_each = pytest.mark.parametrize(
     ("device", "fixture"),
-    [
-        *(("cpu", name) for name in STRUCTURES),
-        *(pytest.param("gpu", name, marks=pytest.mark.slow) for name in ("bpti", "few")),
-    ],
+    [*(("cpu", name) for name in STRUCTURES), pytest.param("gpu", "few", marks=pytest.mark.slow)],
     indirect=True,
 )
 
