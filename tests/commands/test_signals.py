@@ -47,7 +47,7 @@ def until(true: Callable[[], object], seconds: float = 30) -> None:
 
 def words(folder: Path) -> list[str]:
     """Settings of a recipe whose first chunk takes minutes."""
-    given, _ = small_run(folder, n=4, chunk=2, steps=LONG)
+    given, _ = small_run(folder, n=4, chunk=1, steps=LONG)
     pairs = zip(given[::2], given[1::2], strict=True)
     names = {"-i": "input_json_path", "-o": "dump_dir", "-m": "model"}
     return [f"{names.get(str(key), str(key)[2:])}={value}" for key, value in pairs]
@@ -62,7 +62,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 def front(kind: str, tmp_path: Path) -> Iterator[Process]:
     """A pipeline in the middle of its first chunk, in a process group of its own."""
     if kind == "pxdesign":
-        given, _ = small_run(tmp_path, n=4, chunk=2, steps=LONG)
+        given, _ = small_run(tmp_path, n=4, chunk=1, steps=LONG)
         line = command("pxdesign", "pipeline", *given)
     else:
         own = [f"{sys.prefix}/bin/just", "--justfile", f"{ROOT}/justfile"]
@@ -105,7 +105,7 @@ def wait_for_step(process: Process) -> None:
 def saved_as_said(folder: Path, said: str) -> bool:
     """One chunk was saved at the step where it was stopped, and said so once."""
     heads = [StateHead.read(path) for path in folder.rglob("*.state")]
-    steps = re.findall(r"Saved samples 1-2 at step (\d+)/", said)
+    steps = re.findall(r"Saved samples 1-1 at step (\d+)/", said)
     return [head and str(head.step) for head in heads] == steps and len(steps) == 1
 
 
@@ -313,7 +313,7 @@ def test_a_closed_terminal_saves_and_stops(tmp_path: Path, how: str) -> None:
 
 def test_a_stop_told_twice_is_one_stop(tmp_path: Path) -> None:
     """A terminal tells all processes, and the front tells them again."""
-    given, _ = small_run(tmp_path, n=2, chunk=2, steps=LONG)
+    given, _ = small_run(tmp_path, n=2, chunk=1, steps=LONG)
     sampler = start(command("px-sample", *given))
     wait_for_step(sampler)
     for _ in range(20):

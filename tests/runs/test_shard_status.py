@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the shim reads /proc"),
 ]
 N = 8
-STEPS = 300  # the processes are to be stopped in the middle
+STEPS = 200  # the processes are to be stopped in the middle
 
 
 def status(folder: Path) -> list[dict[str, object]]:
