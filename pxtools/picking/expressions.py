@@ -8,6 +8,7 @@ and makes every comparison with a number false.
 import ast
 import difflib
 import operator
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -61,7 +62,8 @@ def _parsed(option: str, text: str, columns: tuple[Column, ...], kind: str) -> E
     if len(text) > LONGEST:
         raise reader.wrong(f"at most {LONGEST} letters", len(text))
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        with warnings.catch_warnings(action="ignore"):  # such as of 1or: we say it in our words
+            tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         raise reader.wrong("an expression such as strand > 0.1 and failed == ''", text) from None
     found, of = reader.read(tree, 0)
