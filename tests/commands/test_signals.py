@@ -23,6 +23,12 @@ LONG = 20_000  # steps, far more than are made before the stop
 STOPS = {"TERM": 143, "HUP": 129, "INT": 130}
 
 
+@pytest.fixture(autouse=True)
+def hang_ups_are_heard() -> None:
+    """Also where the tests were started with nohup, which all below it would inherit."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def started_by(folder: Path) -> dict[int, str]:
     """The processes, by id, whose command line names a folder; and the writers beside them."""
     listed = subprocess.run(

@@ -36,9 +36,9 @@ def count(page: Any) -> str:
     return str(page.locator("#count").inner_text())
 
 
-def picture(page: Any) -> np.ndarray:
-    page.wait_for_timeout(150)
-    return pixels(page.locator("#canvas canvas").first.screenshot())
+def picture(page: Any, of: str = "#canvas") -> np.ndarray:
+    page.wait_for_timeout(150)  # what has changed is drawn anew meanwhile
+    return pixels(page.locator(f"{of} canvas").first.screenshot())
 
 
 def download(page: Any, act: Callable[[], None]) -> bytes:
@@ -426,7 +426,7 @@ def test_without_webgl(plain: Browser, written: Written) -> None:
         assert "table and plots work without it" in page.locator("#no-canvas").inner_text()
         page.fill("#filter", "helix>0.5")
         assert 0 < len(names(page)) < 12
-        assert pixels(page.locator("#plot canvas").first.screenshot()).std() > 5
+        assert picture(page, "#plot").std() > 5
         page.keyboard.press("Escape")
         page.keyboard.press("ArrowDown")
         assert page.locator("#detail h3").inner_text() == names(page)[1]
