@@ -2,6 +2,7 @@
 
 import importlib
 from collections import Counter
+from itertools import chain
 from typing import Any
 
 import mlx.core as mx
@@ -36,12 +37,8 @@ def test_every_layer_of_a_step_is_in_its_floor(
 
     monkeypatch.setattr(ops, "_product", noted)
     network.denoise(mx.zeros((1, len(features.atoms), 3)), 16.0, condition)
-    listed = Counter(
-        shape[1:]
-        for shapes in bench.products(network.config, features)
-        for shape in shapes
-        if shape[0] == 1
-    )
+    shapes = chain(*bench.products(network.config, features))
+    listed = Counter(shape[1:] for shape in shapes if shape[0] == 1)
     listed[len(features.restype), len(features.atoms), network.config.c_token] -= 1  # pooling
     listed[1, network.config.c_noise, network.config.c_s] += 1  # of the noise level, no matrix
     assert Counter(seen) == listed

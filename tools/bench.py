@@ -276,6 +276,9 @@ def tools_table() -> None:
         words = [str(commands / tool), "--help"]
         times = [seconds(lambda: subprocess.run(words, stdout=-3, check=True)) for _ in range(7)]  # noqa: B023
         print(f"| {tool} --help | {statistics.median(times):.3f} s |")
+    refused = [str(ROOT / "tools" / "recipe"), "pipeline", "nonsense"]
+    times = [seconds(lambda: subprocess.run(refused, stderr=-3)) for _ in range(7)]
+    print(f"| a recipe of just, before its first tool | {statistics.median(times):.3f} s |")
     times = [seconds(lambda: featurize(*target(200))) for _ in range(5)]
     print(f"| read 1BD2.cif.gz and featurize 200 tokens | {statistics.median(times):.3f} s |")
     chains = read("5PTI.cif.gz", {"A": ""})

@@ -22,9 +22,9 @@ ALIGNMENT = 64  # bytes
 AVX512_BF16 = 0xE7  # instruction sets as bits; those of AMX are among them and more
 CPU, IN_ORDER, ANY_LAYOUT, USER_SCRATCHPAD = 1, 1, 1, 1
 BFLOAT16, FLOAT32, FOR_USE, SOFTMAX = 2, 3, 96, 0x30000
-IMPLEMENTATION = 8  # queries: this one, and the layouts of an execution's arguments
-LAYOUTS = {(SOURCE := 1): 129, (DESTINATION := 17): 133, (WEIGHTS := 33): 131}
-LAYOUTS[SCRATCHPAD := 80] = 136
+SOURCE, DESTINATION, WEIGHTS, SCRATCHPAD = 1, 17, 33, 80  # arguments of an execution
+IMPLEMENTATION = 8  # queries: this one, and those for the arguments' layouts
+LAYOUTS = {SOURCE: 129, DESTINATION: 133, WEIGHTS: 131, SCRATCHPAD: 136}
 
 
 @cache
