@@ -66,17 +66,11 @@ def widened(x: np.ndarray) -> np.ndarray:
     return (x.astype(np.uint32) << 16).view(np.float32)
 
 
-class Weight:
-    """A layer's weight (n_out, n_in) of bfloat16 numbers, ready for products.
-
-    Without fast ones they are done in float32, which differs in the order of the sums alone.
-    """
+class Packed:
+    """A layer's weight (n_out, n_in) of bfloat16 numbers, as oneDNN's products take it."""
 
     def __init__(self, weight: np.ndarray):
         self.n_out, self.n_in = weight.shape
-        if missing():
-            self.held = widened(weight)
-            return
         packed = _product(ROWS_TO_PACK_FOR, *weight.shape[::-1]).layouts[WEIGHTS]
         self.held = _aligned(_size(packed))
         transposed = _layout((self.n_in, self.n_out), BFLOAT16, strides=(1, self.n_in))
@@ -84,11 +78,17 @@ class Weight:
 
     def product(self, x: np.ndarray) -> np.ndarray:
         """x W^T (m, n_out) in float32 for `x` (m, n_in) in bfloat16."""
-        if missing():
-            return np.asarray(widened(x) @ self.held.T)
         out = np.empty((len(x), self.n_out), np.float32)
         _product(len(x), self.n_in, self.n_out).run(np.ascontiguousarray(x), out, self.held)
         return out
+
+    def same_bits(self, *n_rows: int) -> bool:
+        """Whether a row's product is the same among each number of rows: by one kernel.
+
+        A processor with AMX has another one for few rows.
+        """
+        kernels = (_product(m, self.n_in, self.n_out) for m in n_rows)
+        return len({kernel.implementation for kernel in kernels}) == 1
 
 
 def attention(q: np.ndarray, k: np.ndarray, v: np.ndarray, bias: np.ndarray) -> np.ndarray:

@@ -29,6 +29,7 @@ A = TypeVar("A", mx.array, np.ndarray)
 T = TypeVar("T")
 EPS = 1e-5
 AT_LEAST = 96  # rows or columns of a part of a product: a multiple of what kernels work on
+TILE = 16  # rows that AMX multiplies at once
 SCORES_AT_ONCE = 1 << 18  # of attention, on a CPU: what stays in a core's cache
 MAX_WORKERS = 128  # OpenBLAS in numpy's wheel has buffers for as many callers
 MB_OF_WORKER = 48  # address space: OpenBLAS's buffer and the thread's stack
@@ -201,14 +202,15 @@ def parameter(weight: mx.array, like: A) -> A:
 class Linear(nn.Linear):
     """x W^T + b in the precision of W; the result is float32 on a CPU."""
 
-    _in_bfloat16: bfloat16.Weight | None = None  # on a CPU, in place of the weight
+    # in place of the weight, on a CPU; in an array where it has no fast products
+    _in_bfloat16: bfloat16.Packed | np.ndarray | None = None
 
     def __call__(self, x: A) -> A:
         """Of `x` (..., n_in), or of what `rounded` makes of it."""
         if isinstance(x, mx.array):
             return super().__call__(x.astype(self.weight.dtype))
         flat = self.rounded(x).reshape(-1, x.shape[-1])
-        if self._in_bfloat16:
+        if self._in_bfloat16 is not None:
             out = _product_in_bfloat16(flat, self._in_bfloat16)
         else:
             out = _product(flat, np.asarray(self.weight))
@@ -218,9 +220,9 @@ class Linear(nn.Linear):
 
     def rounded(self, x: A) -> A:
         """`x` as the product takes it, to be made once for layers of one precision."""
-        if self._in_bfloat16 and not isinstance(x, mx.array) and x.dtype != np.uint16:
-            return bfloat16.rounded(x)
-        return x
+        if isinstance(x, mx.array) or not self.is_in_bfloat16 or x.dtype == np.uint16:
+            return x
+        return bfloat16.rounded(x)
 
     @property
     def is_in_bfloat16(self) -> bool:
@@ -229,20 +231,24 @@ class Linear(nn.Linear):
 
     def use_bfloat16(self) -> None:
         """Do the products in bfloat16 on the CPU."""
-        rounded = self.weight.astype(mx.bfloat16).view(mx.uint16)
-        self._in_bfloat16 = bfloat16.Weight(np.asarray(rounded))
+        weight = np.asarray(self.weight.astype(mx.bfloat16).view(mx.uint16))
+        fast = not bfloat16.missing()
+        self._in_bfloat16 = bfloat16.Packed(weight) if fast else bfloat16.widened(weight)
         self.weight = mx.zeros((0, 0), mx.bfloat16)
 
 
-def _product_in_bfloat16(x: np.ndarray, weight: bfloat16.Weight) -> np.ndarray:
-    if _n_parts() == 1:
+def _product_in_bfloat16(x: np.ndarray, weight: bfloat16.Packed | np.ndarray) -> np.ndarray:
+    if isinstance(weight, np.ndarray):
+        return _product(bfloat16.widened(x), weight)
+    parts = _cut(len(x), TILE)
+    if not weight.same_bits(len(x), *(part.stop - part.start for part in parts)):
         return weight.product(x)
     out = np.empty((len(x), weight.n_out), np.float32)
 
     def some(rows: slice) -> None:
         out[rows] = weight.product(x[rows])
 
-    _share(some, _cut(len(x), 1))  # a row is the same in whatever company
+    _share(some, parts)
     return out
 
 

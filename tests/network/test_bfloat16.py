@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pxtools.network import bfloat16
-from pxtools.network.ops import Linear
+from pxtools.network import bfloat16, ops
+from pxtools.network.ops import TILE, Linear
 
 needs_onednn = pytest.mark.skipif(bool(bfloat16.missing()), reason=str(bfloat16.missing()))
 KINDS = [pytest.param(True, marks=needs_onednn, id="oneDNN"), pytest.param(False, id="rounding")]
@@ -51,30 +51,53 @@ def test_numbers_are_rounded_alike_with_onednn_and_without(x: np.ndarray) -> Non
     np.testing.assert_array_equal(bfloat16.rounded(x), rounded_by_mlx(x))
 
 
+def in_bfloat16(weight: np.ndarray) -> Linear:
+    layer = Linear(weight.shape[1], len(weight), bias=False)
+    layer.weight = mx.array(weight)
+    layer.use_bfloat16()
+    return layer
+
+
 @pytest.mark.parametrize("m", [1, 7, 98, 256, 300])
 @pytest.mark.parametrize(("k", "n"), [(768, 1536), (64, 160), (33, 5), (1, 1)])
 def test_a_product_is_that_of_the_rounded_numbers(kind: None, m: int, k: int, n: int) -> None:
-    x, weight = bfloat16.rounded(normal(m, k)), bfloat16.rounded(normal(n, k))
-    wanted = of_float32(x, weight)
-    found = bfloat16.Weight(weight).product(x)
+    x, weight = normal(m, k), normal(n, k)
+    wanted = of_float32(bfloat16.rounded(x), bfloat16.rounded(weight))
+    found = in_bfloat16(weight)(x)
     assert found.dtype == np.float32 and found.shape == (m, n)
     assert np.abs(found - wanted).max() <= 2e-6 * np.abs(wanted).max()
 
 
 @needs_onednn
-@pytest.mark.parametrize(("k", "n"), [(768, 1536), (128, 128), (64, 160)])
-def test_a_row_is_the_same_in_whatever_company(k: int, n: int) -> None:
-    x, weight = bfloat16.rounded(normal(300, k)), bfloat16.Weight(bfloat16.rounded(normal(n, k)))
+@pytest.mark.parametrize(("k", "n"), [(768, 1536), (128, 128), (64, 160), (16, 16)])
+def test_a_row_is_the_same_in_the_company_of_so_many_as_it_says(k: int, n: int) -> None:
+    x, weight = bfloat16.rounded(normal(300, k)), bfloat16.Packed(bfloat16.rounded(normal(n, k)))
     whole = weight.product(x)
-    for rows in (slice(0, 1), slice(0, 100), slice(100, 300), slice(299, 300)):
-        np.testing.assert_array_equal(weight.product(x[rows]), whole[rows])
+    for part in (slice(0, 1), slice(5, 12), slice(0, 16), slice(84, 300), slice(299, 300)):
+        n_rows = part.stop - part.start
+        assert weight.same_bits(300, n_rows) or n_rows < TILE
+        if weight.same_bits(300, n_rows):
+            np.testing.assert_array_equal(weight.product(x[part]), whole[part])
+
+
+@pytest.mark.parametrize("workers", [2, 7, 128])
+@pytest.mark.parametrize(("k", "n"), [(768, 768), (64, 160), (32, 16)])
+def test_a_lone_sample_has_the_same_bits(kind: None, workers: int, k: int, n: int) -> None:
+    layer, x = in_bfloat16(normal(n, k)), normal(200, k)
+    wanted, before = layer(x), ops.default_workers()
+    ops.set_workers(workers)
+    try:
+        for _ in range(2):  # the first time cuts may be compared with the whole
+            np.testing.assert_array_equal(ops.on_all_cores(lambda: layer(x)), wanted)
+    finally:
+        ops.set_workers(before)
 
 
 @needs_onednn
 def test_many_threads_make_the_same_products() -> None:
     x, weight = (
         bfloat16.rounded(normal(700, 256)),
-        bfloat16.Weight(bfloat16.rounded(normal(128, 256))),
+        bfloat16.Packed(bfloat16.rounded(normal(128, 256))),
     )
     wanted = weight.product(x)
     with ThreadPoolExecutor(16) as threads:
