@@ -293,35 +293,6 @@ def contiguous(x: A, like: Linear) -> A:
     return np.ascontiguousarray(x)
 
 
-class Rows:
-    """An array made a few rows at a time: on a CPU in its place, on a GPU joined at the end."""
-
-    def __init__(self, n: int, axis: int):
-        self.n, self.axis = n, axis
-        self.parts: dict[int, mx.array] = {}  # by their first row
-        self.whole: np.ndarray | None = None
-        self.lock = threading.Lock()
-
-    def put(self, start: int, part: A) -> None:
-        if isinstance(part, mx.array):
-            self.parts[start] = part
-            return
-        shape = list(part.shape)
-        rows = slice(start, start + shape[self.axis])
-        shape[self.axis] = self.n
-        with self.lock:
-            if self.whole is None:
-                self.whole = np.empty(shape, part.dtype)
-        self.whole[(*[slice(None)] * self.axis, rows)] = part
-
-    def joined(self) -> Any:
-        if self.whole is not None:
-            return self.whole
-        whole = mx.concatenate([self.parts.pop(start) for start in sorted(self.parts)], self.axis)
-        mx.eval(whole)  # frees its parts
-        return whole
-
-
 def layer_norm(x: A, weight: mx.array | None = None, bias: mx.array | None = None) -> A:
     """Over the last axis; the result is an array of its own."""
     if isinstance(x, mx.array):

@@ -27,8 +27,6 @@ from pxtools.structure.residues import N_RESTYPES
 N_ELEMENTS = 128
 N_NAME_CHARS = 4 * 64
 GPU_ACTIVATION_BYTES = 4_000_000_000
-PAIR_ROWS = 32  # of the pair representation at once: it is the largest tensor by far
-ALL_ROWS = slice(None)
 ScaleShift = tuple[A, A]
 AttentionModulation = tuple[ScaleShift[A], A, ScaleShift[A] | None]  # its gate, the keys' own
 TransitionModulation = tuple[ScaleShift[A], A]
@@ -355,7 +353,7 @@ class AtomAttentionEncoder(nn.Module):
         self.linear_no_bias_q = linear(c_atom, c_out)
 
     def condition(
-        self, atoms: AtomInputs[A], pairs: A | None = None
+        self, atoms: AtomInputs[A], pairs: Pairs[A] | None = None
     ) -> tuple[A, A, AtomCondition[A]]:
         """What depends on the task alone: c (A, c_atom), p (W, 32, 128, c_pair), and from them."""
         c = self.linear_no_bias_ref_pos(atoms.ref_pos) + self.linear_no_bias_f(atoms.identity)
@@ -388,18 +386,14 @@ class AtomAttentionEncoder(nn.Module):
             + self.linear_no_bias_v(same)
         )
 
-    def project_pairs(self, z: A) -> A:
-        """(T, T, c_z) -> (T, T, c_atompair)"""
-        return self.linear_no_bias_z(self.layernorm_z(z))
-
-    def token_pairs(self, atoms: AtomInputs[A], pairs: A) -> A:
+    def token_pairs(self, atoms: AtomInputs[A], pairs: Pairs[A]) -> A:
         """The projected pairs of the tokens of each atom pair, (W, 32, 128, c_atompair)."""
         windows = atoms.windows
         uid = atoms.atom_to_token[:, None]
         of_query = windows.query_rows(uid)[..., 0]
         of_key = windows.key_rows(uid)[..., 0]
-        flat = pairs.reshape(-1, pairs.shape[-1])
-        return ops.namespace(flat).take(flat, of_query * pairs.shape[0] + of_key, axis=0)
+        projected = self.linear_no_bias_z(self.layernorm_z(pairs.z))
+        return ops.namespace(uid).take(projected, pairs.kind[of_query, of_key], axis=0)
 
     def __call__(self, q: A, condition: AtomCondition[A], atoms: AtomInputs[A]) -> tuple[A, A]:
         """q (S, A, c_atom) -> tokens (S, T, c_out), atoms (S, A, c_atom)"""
@@ -469,6 +463,25 @@ class InputEmbedder(nn.Module):
         return self.input_map(ops.namespace(rest).concatenate([a[0], rest], axis=-1))
 
 
+class Pairs(NamedTuple, Generic[A]):
+    """The pair representation, (T, T, c_z) as z[kind].
+
+    A pair's row depends on its two tokens' distance bin and relative position alone, and is a
+    function of them: of a million pairs a few thousand differ.
+    """
+
+    z: A  # (U, c_z)
+    kind: A  # (T, T), of U
+
+
+def distinct(classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The columns of `classes` (n, T, T) that differ (n, U), and which each pair has (T, T)."""
+    columns = classes.reshape(len(classes), -1)
+    code = np.ravel_multi_index(tuple(columns), tuple(columns.max(1) + 1))
+    _, first, kind = np.unique(code, return_index=True, return_inverse=True)
+    return columns[:, first], kind.reshape(classes.shape[1:])
+
+
 class TemplateEmbedder(nn.Module):
     """The target's distance bins, row 0 for pairs that are not known."""
 
@@ -476,9 +489,13 @@ class TemplateEmbedder(nn.Module):
         super().__init__()
         self.embedder = nn.Embedding(config.no_templ_bins + 1, config.c_z)
 
-    def __call__(self, features: Features, rows: slice = ALL_ROWS) -> Any:
-        bins = ops.array(features.template_mask[rows] * (1 + features.template[rows]))
+    def __call__(self, bins: A) -> A:
         return ops.namespace(bins).take(ops.parameter(self.embedder.weight, bins), bins, axis=0)
+
+    @staticmethod
+    def bins(features: Features) -> np.ndarray:
+        """(T, T)"""
+        return features.template_mask * (1 + features.template)
 
 
 class ConditionEmbedder(nn.Module):
@@ -499,32 +516,35 @@ class RelativePositionEncoding(nn.Module):
         super().__init__()
         self.linear_no_bias = linear(4 * self.R_MAX + 4 + 1 + 2 * self.S_MAX + 2, c_z)
 
-    def __call__(self, features: Features, rows: slice = ALL_ROWS) -> Any:
-        """The sum of four looked-up columns is the product with the concatenated one-hots."""
-        r, s = self.R_MAX, self.S_MAX
-        same_chain = pairwise_equal(features.asym_id, rows)
-        same_residue = same_chain & pairwise_equal(features.residue_index, rows)
-        same_entity = pairwise_equal(features.entity_id, rows)
-        tokens = np.arange(features.n_tokens)
-        residue = relative(features.residue_index, rows, r, same_chain)
-        token = relative(tokens, rows, r, same_residue)
-        sym = relative(features.sym_id, rows, s, same_entity)
-        n_r = 2 * r + 2
-        one_of = ops.array(np.stack([residue, n_r + token, 2 * n_r + 1 + sym]))
-        columns = ops.parameter(self.linear_no_bias.weight, one_of).T  # (139, c_z)
-        out = ops.array(same_entity)[..., None] * columns[2 * n_r]
-        for index in one_of:
+    def __call__(self, classes: A) -> A:
+        """(..., c_z) of (4, ...): the sum of four looked-up columns, which is the product with
+        the concatenated one-hots."""
+        n_r = 2 * self.R_MAX + 2
+        same_entity, residue, token, sym = classes
+        columns = ops.parameter(self.linear_no_bias.weight, classes).T  # (139, c_z)
+        out = same_entity.astype(columns.dtype)[..., None] * columns[2 * n_r]
+        for index in (residue, n_r + token, 2 * n_r + 1 + sym):
             out += ops.namespace(out).take(columns, index, axis=0)
         return out
 
+    def classes(self, features: Features) -> np.ndarray:
+        """(4, T, T): same entity or not, and relative residue, token and chain."""
+        same_chain = pairwise_equal(features.asym_id)
+        same_residue = same_chain & pairwise_equal(features.residue_index)
+        same_entity = pairwise_equal(features.entity_id)
+        residue = relative(features.residue_index, self.R_MAX, same_chain)
+        token = relative(np.arange(features.n_tokens), self.R_MAX, same_residue)
+        sym = relative(features.sym_id, self.S_MAX, same_entity)
+        return np.stack([same_entity, residue, token, sym])
 
-def pairwise_equal(x: np.ndarray, rows: slice) -> np.ndarray:
-    return x[rows, None] == x[None, :]
+
+def pairwise_equal(x: np.ndarray) -> np.ndarray:
+    return x[:, None] == x[None, :]
 
 
-def relative(x: np.ndarray, rows: slice, limit: int, valid: np.ndarray) -> np.ndarray:
+def relative(x: np.ndarray, limit: int, valid: np.ndarray) -> np.ndarray:
     """Clipped differences as classes 0..2 limit, 2 limit + 1 where not valid."""
-    difference = np.clip(x[rows, None] - x[None, :] + limit, 0, 2 * limit)
+    difference = np.clip(x[:, None] - x[None, :] + limit, 0, 2 * limit)
     return np.where(valid, difference, 2 * limit + 1)
 
 
@@ -562,9 +582,9 @@ class DiffusionConditioning(nn.Module):
         self.transition_s1 = Transition(c_s)
         self.transition_s2 = Transition(c_s)
 
-    def pair(self, z: A, features: Features, rows: slice = ALL_ROWS) -> A:
-        """Rows of the pair representation (T, T, c_z), once per task."""
-        z = ops.namespace(z).concatenate([z, self.relpe(features, rows)], axis=-1)
+    def pair(self, z: A, relative_position: A) -> A:
+        """The pair representation (..., c_z), once per task, of template and classes (4, ...)."""
+        z = ops.namespace(z).concatenate([z, self.relpe(relative_position)], axis=-1)
         z = self.linear_no_bias_z(self.layernorm_z(z))
         z += self.transition_z1(z)
         z += self.transition_z2(z)
@@ -621,19 +641,23 @@ class DiffusionModule(nn.Module):
         self.layernorm_a = LayerNorm(config.c_token)
         self.atom_attention_decoder = AtomAttentionDecoder(config)
 
-    def condition(
-        self, s_inputs: A, pair_biases: list[A], pairs: A, atoms: AtomInputs[A]
-    ) -> Condition[A]:
+    def condition(self, s_inputs: A, pairs: Pairs[A], atoms: AtomInputs[A]) -> Condition[A]:
         c, p, encoder = self.atom_attention_encoder.condition(atoms, pairs)
         return Condition(
             s_inputs=s_inputs,
             single=self.diffusion_conditioning.single(s_inputs),
-            pair_biases=pair_biases,
+            pair_biases=self.pair_biases(pairs),
             c=c,
             encoder=encoder,
             decoder=self.atom_attention_decoder.atom_transformer.condition(c, p, atoms.windows),
             atoms=atoms,
         )
+
+    def pair_biases(self, pairs: Pairs[A]) -> list[A]:
+        """(1, heads, T, T) for each block of the token transformer."""
+        of_kinds = self.diffusion_transformer.pair_biases(pairs.z[None, None])
+        take = ops.namespace(pairs.z).take
+        return ops.on_cores(lambda bias: take(bias[:, :, 0], pairs.kind, axis=2), of_kinds)
 
     def at_noise_level(self, sigma: A, condition: Condition[A]) -> NoiseLevel[A]:
         embedded = self.diffusion_conditioning.at_noise_level
@@ -679,31 +703,16 @@ class PXDesignD(nn.Module):
     def _condition(self, features: Features, ref_pos: np.ndarray) -> Condition[Any]:
         atoms = AtomInputs.of(features, ref_pos, self.config)
         s_inputs = self.design_condition_embedder.input_embedder(features, atoms)
-        return self.diffusion_module.condition(s_inputs, *self._pairs(features), atoms)
+        return self.diffusion_module.condition(s_inputs, self._pairs(features), atoms)
 
-    def _pairs(self, features: Features) -> tuple[list[Any], Any]:
-        """What the network keeps of the pair representation, made a few rows at a time.
-
-        The biases of the token transformer's blocks (1, heads, T, T), and the pairs as the atom
-        encoder sees them (T, T, c_atompair).
-        """
-        module, n = self.diffusion_module, features.n_tokens
-        wholes = [ops.Rows(n, axis=2) for _ in module.diffusion_transformer.blocks]
-        wholes.append(ops.Rows(n, axis=0))
-
-        def some(start: int) -> None:
-            rows = slice(start, start + PAIR_ROWS)
-            z = self.design_condition_embedder.condition_template_embedder(features, rows)
-            z = module.diffusion_conditioning.pair(z, features, rows)
-            parts = module.diffusion_transformer.pair_biases(z[None])
-            parts.append(module.atom_attention_encoder.project_pairs(z))
-            mx.eval(parts)  # frees z
-            for whole, part in zip(wholes, parts, strict=True):
-                whole.put(start, part)
-
-        ops.on_cores(some, range(0, n, PAIR_ROWS))
-        *biases, pairs = (whole.joined() for whole in wholes)
-        return biases, pairs
+    def _pairs(self, features: Features) -> Pairs[Any]:
+        template = self.design_condition_embedder.condition_template_embedder
+        conditioning = self.diffusion_module.diffusion_conditioning
+        positions = conditioning.relpe.classes(features)
+        kinds, kind = distinct(np.concatenate([template.bins(features)[None], positions]))
+        bins, *relative_position = ops.array(kinds)
+        z = conditioning.pair(template(bins), ops.namespace(bins).stack(relative_position))
+        return Pairs(z, ops.array(kind))
 
     def denoise(self, x: mx.array, sigma: float, condition: Condition[Any]) -> mx.array:
         """Denoised coordinates (S, A, 3) in Å of noisy ones `x` at noise level `sigma` > 0.

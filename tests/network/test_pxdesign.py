@@ -15,13 +15,14 @@ from tiny_model import Recorded, Tiny, assert_close, needs_compiler, tiny_networ
 from pxtools.network import bfloat16, ops
 from pxtools.network.config import Config
 from pxtools.network.features import Features
-from pxtools.network.pxdesign import PXDesignD
+from pxtools.network.pxdesign import Pairs, PXDesignD
 
 
 def test_embedder(tiny: Tiny, features: Features, recorded: Recorded) -> None:
     model, condition = tiny
     assert_close(condition.s_inputs, recorded["s_inputs"])
-    z = model.design_condition_embedder.condition_template_embedder(features)
+    template = model.design_condition_embedder.condition_template_embedder
+    z = template(template.bins(features))
     assert_close(z, recorded["z"])
 
 
@@ -31,14 +32,23 @@ def test_conditioning(tiny: Tiny, features: Features, recorded: Recorded) -> Non
     s = conditioning.at_noise_level(condition.single, np.float32(recorded["act_sigma"]))
     for sample in recorded["act/s_single"]:
         assert_close(s, sample)
-    z = conditioning.pair(recorded["z"], features)
+    z = conditioning.pair(recorded["z"], conditioning.relpe.classes(features))
     assert_close(z, recorded["act/pair_z"])
+
+
+def test_pairs_of_a_kind_have_one_row(tiny: Tiny, features: Features, recorded: Recorded) -> None:
+    model, _ = tiny
+    pairs = model._pairs(features)
+    assert_close(pairs.z[pairs.kind], recorded["act/pair_z"])
+    assert len(pairs.z) == len(np.unique(pairs.z, axis=0)) < pairs.kind.size / 4
 
 
 def test_atom_encoder(tiny: Tiny, recorded: Recorded) -> None:
     model, condition = tiny
     encoder = model.diffusion_module.atom_attention_encoder
-    pairs = encoder.project_pairs(recorded["act/pair_z"])
+    z = recorded["act/pair_z"]
+    kind = np.arange(len(z) ** 2).reshape(len(z), len(z))
+    pairs = Pairs(z.reshape(-1, z.shape[-1]), kind)  # each of its own
     c, p, _ = encoder.condition(condition.atoms, pairs)
     assert_close(c, recorded["act/c_skip"])
     assert_close(p, recorded["act/p_skip"])
