@@ -144,7 +144,9 @@ class AttentionPairBias(nn.Module):
         own, gate, kv = modulation
         x = self.layernorm_a(a, own)
         x_kv = self.layernorm_kv(x, kv) if kv else x
-        return self.attention(x, x_kv, bias, windows) * gate
+        out = self.attention(x, x_kv, bias, windows)
+        out *= gate
+        return out
 
 
 class ConditionedTransition(nn.Module):
@@ -164,11 +166,10 @@ class ConditionedTransition(nn.Module):
     def __call__(self, a: A, modulation: TransitionModulation[A]) -> A:
         own, gate = modulation
         x = self.linear_nobias_a1.rounded(self.adaln(a, own))
-        wide, other = ops.side_by_side(
-            lambda: ops.silu_(self.linear_nobias_a1(x)), lambda: self.linear_nobias_a2(x)
-        )
-        wide *= other
-        return self.linear_nobias_b(wide) * gate
+        wide = ops.side_by_side(lambda: self.linear_nobias_a1(x), lambda: self.linear_nobias_a2(x))
+        out = self.linear_nobias_b(ops.swish_gated_(*wide))
+        out *= gate
+        return out
 
 
 class TransformerBlock(nn.Module):
@@ -186,9 +187,11 @@ class TransformerBlock(nn.Module):
     def __call__(
         self, a: A, bias: A, modulation: BlockModulation[A], windows: Windows | None = None
     ) -> A:
-        a = a + self.attention_pair_bias(a, bias, modulation[0], windows)
-        a += self.conditioned_transition_block(a, modulation[1])
-        return a
+        attended = self.attention_pair_bias(a, bias, modulation[0], windows)
+        attended += a
+        out = self.conditioned_transition_block(attended, modulation[1])
+        out += attended
+        return out
 
 
 class DiffusionTransformer(nn.Module):
@@ -430,8 +433,7 @@ class Transition(nn.Module):
 
     def __call__(self, x: A) -> A:
         x = self.layernorm1(x)
-        wide = ops.silu_(self.linear_no_bias_a(x))
-        wide *= self.linear_no_bias_b(x)
+        wide = ops.swish_gated_(self.linear_no_bias_a(x), self.linear_no_bias_b(x))
         return self.linear_no_bias(wide)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import fixture_task
-from processes import command, environment, run, small_run, write_task
+from processes import TINY, command, environment, run, small_run, write_task
 
 from pxtools.network import bfloat16, ops
 from pxtools.runs.chunk import read_chunk
@@ -27,15 +27,15 @@ under_qemu = pytest.mark.skipif(
 def one_step(
     folder: Path, cpu: str | None = None, *more: object
 ) -> subprocess.CompletedProcess[str]:
-    """A design by the embedded model, on `cpu` as qemu knows it, into folder/out.
+    """A design by the smallest model, on `cpu` as qemu knows it, into folder/out.
 
-    Fifteen residues: emulated, a product takes a hundred times as long.
+    Eight residues: emulated, a product takes up to a thousand times as long.
     """
     condition = fixture_task("bpti")["condition"]
-    condition["filter"]["crop"] = {"A": "13-21"}
-    generation = [{"type": "protein", "length": 6}]
+    condition["filter"]["crop"] = {"A": "15-17,19-19"}
+    generation = [{"type": "protein", "length": 4}]
     task = write_task(folder, condition=condition, generation=generation)
-    words = ["-i", task, "-o", folder / "out", "--device", "cpu"]
+    words = ["-i", task, "-o", folder / "out", "-m", TINY, "--device", "cpu"]
     return run_on(cpu, "px-sample", *words, "--N_sample", 1, "--N_step", 1, *more)
 
 
@@ -76,7 +76,9 @@ def test_a_design_is_made_without_avx512_and_without_avx(
 
 @under_qemu
 def test_the_other_tools_run_without_avx512(tmp_path: Path) -> None:
-    chunk = one_step(tmp_path).stdout.strip()
+    made = one_step(tmp_path)
+    assert made.returncode == 0, made.stderr
+    chunk = made.stdout.strip()
     cif = run("px-write-cif", "--print", chunk).stdout.strip()
     scored = run_on("Haswell", "px-score", "-q", "--workers", 1, tmp_path / "out")
     assert scored.returncode == 0, scored.stderr
