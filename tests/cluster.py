@@ -107,8 +107,10 @@ def call(env: dict[str, str], *words: str) -> str:
     return done.stdout.strip()
 
 
-def wait_until(holds: Callable[[], object], what: str, seconds: float = 120) -> None:
+def wait_until(
+    holds: Callable[[], object], what: str, seconds: float = 120, every: float = 0.2
+) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, f"waited {seconds} s for {what}"
-        time.sleep(0.2)
+        time.sleep(every)

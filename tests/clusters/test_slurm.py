@@ -50,7 +50,7 @@ def log(out: Path, shard: int) -> str:
 
 
 def wait_for_queue(cluster: dict[str, str]) -> None:
-    wait_until(lambda: call(cluster, "squeue", "-h") == "", "the queue to empty", 300)
+    wait_until(lambda: call(cluster, "squeue", "-h") == "", "the queue to empty", 300, every=1)
 
 
 def test_shards_killed_requeued_and_preempted_make_what_one_process_makes(

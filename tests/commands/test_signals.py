@@ -156,15 +156,13 @@ def test_a_killed_part_ends_the_rest(tmp_path: Path, part: str) -> None:
 
 
 def test_timeout(tmp_path: Path) -> None:
-    done = subprocess.run(
-        ["timeout", "8", ROOT / "bin/just", "pipeline", *words(tmp_path)],
-        capture_output=True,
-        text=True,
-        env=environment(),
-    )
-    assert done.returncode == 124
+    process = start(["timeout", "600", f"{ROOT}/bin/just", "pipeline", *words(tmp_path)])
+    wait_for_step(process)
+    process.send_signal(signal.SIGALRM)  # its time is over
+    said = rest_of(process)
+    assert process.wait(timeout=30) == 124
     until(lambda: not started_by(tmp_path), 5)
-    assert saved_as_said(tmp_path, done.stderr)
+    assert saved_as_said(tmp_path, said)
 
 
 def test_a_tool_that_no_front_started_outlives_the_shell(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def fixture(request: pytest.FixtureRequest) -> Fixture:
     return Fixture(request.param)
 
 
-# MLX's products take seconds on a CPU: of the larger ones, only test_soluble_weights' there
+# MLX's products take seconds on a CPU: of the larger structures, few there
 on_each = pytest.mark.parametrize(
     ("device", "fixture"),
     [*(("cpu", name) for name in STRUCTURES), pytest.param("gpu", "few", marks=pytest.mark.slow)],
@@ -221,7 +221,9 @@ def test_letters_of_recorded_draws_at_temperature_1(network: ProteinMPNN, fixtur
     np.testing.assert_array_equal(letters, fixture["sample_T1_S"][fixture.order])
 
 
-@pytest.mark.parametrize("name", ["bpti", "pmhc"])
+@pytest.mark.parametrize(
+    ("device", "name"), [("cpu", "bpti"), ("cpu", "pmhc"), ("gpu", "bpti")], indirect=["device"]
+)
 def test_soluble_weights(name: str, device: str) -> None:
     fixture, network = Fixture(name), network_for(device, "soluble")
     graph = network.encode([fixture.backbone])
