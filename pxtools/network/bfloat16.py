@@ -10,7 +10,6 @@ import ctypes
 import threading
 from ctypes import byref, c_char_p, c_float, c_int, c_int64, c_size_t, c_void_p
 from functools import cache
-from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ def missing() -> str | None:
     """Why this machine has no fast products of bfloat16 numbers; None where it has."""
     try:
         isa = _dnnl().dnnl_get_effective_cpu_isa()
-    except (metadata.PackageNotFoundError, OSError):
+    except (ImportError, OSError):
         return "oneDNN is not installed (pip install 'px-tools[bfloat16]')"
     if isa & AVX512_BF16 != AVX512_BF16:
         return "this processor has no instructions for it (AVX-512 BF16 or AMX)"
@@ -43,6 +42,8 @@ def name() -> str:
     """What does the products: the last bits of a design depend on it."""
     if missing():
         return "bfloat16 by rounding, attention's too"
+    from importlib import metadata  # takes longer than all else here
+
     kernel = _product(ROWS_TO_PACK_FOR, 64, 64).implementation
     return f"bfloat16 by oneDNN {metadata.version(PACKAGE)} {kernel}, attention's too"
 
@@ -272,6 +273,8 @@ def _call(function: str, *words: object) -> None:
 @cache
 def _dnnl() -> ctypes.CDLL:
     """Raises PackageNotFoundError, or OSError where it is there and cannot be loaded."""
+    from importlib import metadata
+
     files = metadata.distribution(PACKAGE).files or []
     paths = [file.locate() for file in files if file.name == "libdnnl.so.3"]
     if not paths:

@@ -29,12 +29,12 @@ def one_step(
 ) -> subprocess.CompletedProcess[str]:
     """A design by the smallest model, on `cpu` as qemu knows it, into folder/out.
 
-    Eight residues: emulated, a product takes up to a thousand times as long.
+    Six residues: emulated, a product takes up to a thousand times as long.
     """
     condition = fixture_task("bpti")["condition"]
-    condition["filter"]["crop"] = {"A": "15-17,19-19"}
+    condition["filter"]["crop"] = {"A": "15-16"}
     generation = [{"type": "protein", "length": 4}]
-    task = write_task(folder, condition=condition, generation=generation)
+    task = write_task(folder, condition=condition, generation=generation, hotspot={"A": [15]})
     words = ["-i", task, "-o", folder / "out", "-m", TINY, "--device", "cpu"]
     return run_on(cpu, "px-sample", *words, "--N_sample", 1, "--N_step", 1, *more)
 
