@@ -108,7 +108,7 @@ def test_a_shard_goes_on_after_its_time_limit(cluster: dict[str, str], tmp_path:
     """Slurm looks every 30 s which jobs to warn: until then, ours is suspended."""
     out = tmp_path / "out"
     words = ["-i", write_task(tmp_path), "-o", out, "-m", TINY, "--N_sample", 1]
-    words += ["--N_step", 1000, "--shards", 1, "--sequences", 0]
+    words += ["--N_step", 500, "--shards", 1, "--sequences", 0]
     words += ["--time", "1", "--sbatch=--signal=B:USR1@55"]
     done = subprocess.run(
         command("px-submit", *words), env=cluster, capture_output=True, text=True, timeout=60

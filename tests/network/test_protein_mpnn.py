@@ -303,11 +303,14 @@ def test_every_number_has_a_seat_of_its_own(network: ProteinMPNN, device: str) -
     assert len(Seats.of(draws[:1], 58).order) == (1 if device == "gpu" else SEATS)
 
 
-def test_a_turned_and_shifted_backbone_gets_the_same_log_probs(network: ProteinMPNN) -> None:
-    fixture = Fixture("bpti")
+def test_a_turned_and_shifted_backbone_gets_the_same_log_probs(
+    network: ProteinMPNN, device: str
+) -> None:
+    name = {"cpu": "bpti", "gpu": "few"}[device]
+    fixture = Fixture(name)
     turn = np.linalg.qr(np.random.default_rng(2).normal(size=(3, 3)))[0]
     turn *= np.sign(np.linalg.det(turn))
-    moved = Fixture("bpti")
+    moved = Fixture(name)
     xyz = (fixture.backbone.xyz @ turn.T + [30, -20, 10]).astype(np.float32)
     object.__setattr__(moved.backbone, "xyz", xyz)
     graphs = [network.encode([f.backbone]) for f in (fixture, moved)]
