@@ -10,11 +10,11 @@ from pathlib import Path
 
 import faults
 import pytest
-from faults import CHUNK, STEPS, assert_same, run_folder, wait_for
+from faults import STEPS, assert_same, run_folder, wait_for
 from processes import command, environment, run, small_run
 
 pytestmark = pytest.mark.slow
-N = 8
+N, CHUNK = 4, 1  # a chunk for each of four
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,8 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(folder: Path, *more: object) -> subprocess.Popen[str]:
-    return faults.start(folder, "--N_sample", N, "--processes", 4, *more)
+    given = ["--N_sample", N, "--sample_diffusion_chunk_size", CHUNK, "--processes", 4]
+    return faults.start(folder, *given, *more)
 
 
 def at_work(folder: Path) -> dict[str, int]:
