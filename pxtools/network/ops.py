@@ -30,6 +30,7 @@ T = TypeVar("T")
 EPS = 1e-5
 AT_LEAST = 96  # rows or columns of a part of a product: a multiple of what kernels work on
 TILE = 16  # rows that AMX multiplies at once
+ELEMENTS_AT_ONCE = 1 << 15  # on a CPU: what stays in a core's cache
 SCORES_AT_ONCE = 1 << 18  # of attention, on a CPU: what stays in a core's cache
 MAX_WORKERS = 128  # OpenBLAS in numpy's wheel has buffers for as many callers
 MB_OF_WORKER = 48  # address space: OpenBLAS's buffer and the thread's stack
@@ -327,7 +328,7 @@ def swish_gated_(x: A, other: A) -> A:
         part /= _one_and_exp_of_minus(part)
         part *= others[rows]
 
-    _share(some, _cut(len(flat), 1))
+    _share(some, _cut(len(flat), -(-ELEMENTS_AT_ONCE // x.shape[-1])))
     return flat.reshape(x.shape)
 
 
@@ -339,7 +340,6 @@ LOG_PHI = np.array(
     ],
     np.float32,
 )
-GELU_AT_ONCE = 1 << 15  # elements, on a CPU: what stays in a core's cache
 
 
 def gelu_(x: A) -> A:
@@ -347,8 +347,8 @@ def gelu_(x: A) -> A:
     if isinstance(x, mx.array):
         return nn.gelu(x)
     flat = x.reshape(-1)
-    for start in range(0, len(flat), GELU_AT_ONCE):
-        part: np.ndarray = flat[start : start + GELU_AT_ONCE]
+    for start in range(0, len(flat), ELEMENTS_AT_ONCE):
+        part: np.ndarray = flat[start : start + ELEMENTS_AT_ONCE]
         a = np.abs(part)
         p = a * LOG_PHI[-1]
         for coefficient in LOG_PHI[-2:0:-1]:

@@ -358,6 +358,6 @@ def test_gelu(values: list[float]) -> None:
 
 
 def test_gelu_in_parts() -> None:
-    x = np.linspace(-8, 8, 3 * ops.GELU_AT_ONCE + 5, dtype=np.float32).reshape(1, -1)
+    x = np.linspace(-8, 8, 3 * ops.ELEMENTS_AT_ONCE + 5, dtype=np.float32).reshape(1, -1)
     whole = np.array(ops.gelu_(mx.array(x)))
     assert np.abs(np.array(ops.gelu_(x.copy())) - whole).max() <= 1e-6
