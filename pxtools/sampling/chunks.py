@@ -13,7 +13,7 @@ import numpy as np
 
 from pxtools.console import Progress, say, warn
 from pxtools.errors import DamagedError
-from pxtools.interrupt import Interrupted, uninterrupted
+from pxtools.interrupt import Interrupted, stop_if_told, uninterrupted
 from pxtools.network import ops
 from pxtools.runs.chunk import Chunk, pack_chunk
 from pxtools.runs.files import set_aside, write_atomically
@@ -79,6 +79,7 @@ def make_chunk(job: Job, piece: Piece, progress: Progress, finished: Finished) -
             for step in range(diffusion.at.step, n_step):
                 progress.step(step + 1, n_step, piece.samples)
                 diffusion.advance()
+                stop_if_told()
                 bar.update()
                 if (step + 1) % SAVE_EVERY_STEPS == 0 and step + 1 < n_step:
                     with uninterrupted():

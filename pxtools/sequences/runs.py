@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pxtools.console import LINE_EVERY_FILES, say, warn
 from pxtools.errors import DamagedError, InputError
-from pxtools.interrupt import uninterrupted
+from pxtools.interrupt import stop_if_told, uninterrupted
 from pxtools.machine import cores
 from pxtools.network import ops
 from pxtools.network.protein_mpnn import ProteinMPNN
@@ -204,6 +204,7 @@ class _Work:
         return self.folders[path]
 
     def _submit(self, jobs: list[_Job]) -> None:
+        stop_if_told()
         if self.pool:
             with uninterrupted():  # a thread begun and not yet known to its pool would never end
                 self.in_work.append(self.pool.submit(self._make, jobs))

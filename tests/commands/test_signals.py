@@ -280,6 +280,34 @@ def test_a_chunk_finished_at_the_stop_is_handed_on(tmp_path: Path, when: str) ->
     assert sampled.stderr.count("✓ Completed chunk 1/2") == 1
 
 
+LOST = """
+import os, signal
+from pxtools.interrupt import Interrupted
+from pxtools.network.pxdesign import PXDesignD
+
+denoise = PXDesignD.denoise
+
+def drops(*words):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except Interrupted:
+        pass  # as MLX does while it looks at its arguments
+    return denoise(*words)
+
+PXDesignD.denoise = drops
+from pxtools.commands.sample import main
+main()
+"""
+
+
+def test_a_stop_that_is_dropped_on_its_way_stops_after_the_step(tmp_path: Path) -> None:
+    given, _ = small_run(tmp_path, n=4, chunk=2, steps=4)
+    program = [sys.executable, "-c", LOST, *map(str, given)]
+    sampled = subprocess.run(program, capture_output=True, text=True, env=environment())
+    assert sampled.returncode == 143, sampled.stderr
+    assert "Saved samples 1-2 at step 1/4" in sampled.stderr
+
+
 def test_a_second_ctrl_c_does_not_wait_for_the_cifs(tmp_path: Path) -> None:
     given, folder = small_run(tmp_path, n=600, chunk=300, steps=1)
     run("px-sample", *given)
