@@ -1,7 +1,6 @@
 """The two kinds of errors that are the input's, not the program's."""
 
 import errno
-import re
 from typing import Any
 
 
@@ -23,17 +22,24 @@ class DamagedError(Exception):
     """A file of ours that is truncated, altered or not what its name says."""
 
 
+OUT_OF_MEMORY = (
+    *("alloc", "memory", "can't start new thread", "Resource temporarily unavailable"),
+    "failed to map segment",  # of a library
+    "error return without exception set",  # of C code that could not allocate
+)
+
+
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether the machine has given no more memory or threads, in whoever's words."""
-    signs = "alloc|memory|can't start new thread|Resource temporarily unavailable"
-    signs += "|failed to map segment"  # of a library
-    signs += "|error return without exception set"  # of C code that could not allocate
+    """Whether the machine has given no more memory or threads, in whoever's words.
+
+    Asked without memory: a regular expression could not be compiled.
+    """
     return (
         isinstance(error, MemoryError)
         or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
         or (
             isinstance(error, RuntimeError | SystemError | ImportError)
-            and re.search(signs, str(error)) is not None
+            and any(sign in str(error) for sign in OUT_OF_MEMORY)
         )
     )
 

@@ -7,12 +7,10 @@ name ends in _ may overwrite its first argument, which must be an array that not
 """
 
 import ctypes
-import resource
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import mlx.core as mx
@@ -22,7 +20,7 @@ from threadpoolctl import ThreadpoolController
 
 from pxtools.errors import InputError
 from pxtools.interrupt import uninterrupted
-from pxtools.machine import cores
+from pxtools.machine import cores, refuse_without_room
 from pxtools.network import bfloat16
 
 A = TypeVar("A", mx.array, np.ndarray)
@@ -61,21 +59,6 @@ def set_workers(n: int) -> None:
     refuse_without_room(n * MB_OF_WORKER, f"{n} workers", "raise it, or make --workers smaller")
     _take_buffers(n + 1)  # for the main thread too
     _workers, _n_workers = ThreadPoolExecutor(n), n
-
-
-def refuse_without_room(needed: int, what: str, instead: str) -> None:
-    """InputError where a limit leaves less address space than the `needed` MB."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    taken = Path("/proc/self/statm")  # in pages
-    if limit == resource.RLIM_INFINITY or not taken.exists():
-        return
-    pages = int(taken.read_text("ascii").split()[0])
-    left = max(0, limit - pages * resource.getpagesize()) >> 20
-    if left < needed:
-        raise InputError(
-            f"the memory limit of {limit >> 20} MB (ulimit -v) leaves {left} MB; {what} need "
-            f"{needed} MB: {instead}"
-        )
 
 
 def _take_buffers(n: int) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from pxtools.errors import InputError, is_out_of_memory, shown
+from pxtools.machine import refuse_without_room
 from pxtools.network.config import Config, Configuration, Help
 from pxtools.network.conformers import Conformers, from_json
 
@@ -134,8 +135,6 @@ def load_network(model: ModelFile, dtype: str = "float32") -> PXDesignD:
     Raises InputError where weights and sizes do not agree.
     """
     import mlx.core as mx
-
-    from pxtools.network.ops import refuse_without_room
 
     network = import_module(ARCHITECTURES[model.model_type]).Model(model.config)
     needed = THREADS_OF_LOAD * MB_OF_THREAD + MB_OF_MLX + (8 * model.n_parameters >> 20)
