@@ -33,7 +33,7 @@ class Interrupted(BaseException):
         return 128 + self.signum
 
 
-_arrived_signal: int | None = None
+_told: int | None = None
 _postponed: int | None = None
 _depth = 0
 _stopped_at = float("-inf")
@@ -41,14 +41,14 @@ _first_one_waits = False
 
 
 def _arrived(signum: int, frame: FrameType | None) -> None:
-    global _arrived_signal, _postponed, _stopped_at, _first_one_waits
+    global _told, _postponed, _stopped_at, _first_one_waits
     if signum == signal.SIGINT and _first_one_waits:
         _first_one_waits = False
         return
     if time.monotonic() - _stopped_at < SAME_STOP_SECONDS:
         return
     _stopped_at = time.monotonic()
-    _arrived_signal = signum
+    _told = signum
     if _depth:
         _postponed = signum
     else:
@@ -58,10 +58,10 @@ def _arrived(signum: int, frame: FrameType | None) -> None:
 def stop_if_told() -> None:
     """Raise the Interrupted of a signal that arrived before: it may have been lost.
 
-    What was raised while MLX or gemmi looks at its arguments is dropped there, and they go on.
+    mx.array() of a numpy array drops what is raised meanwhile, and goes on.
     """
-    if _arrived_signal is not None:
-        raise Interrupted(_arrived_signal)
+    if _told is not None:
+        raise Interrupted(_told)
 
 
 def catch_interrupts(arrived: Callable[[int, FrameType | None], None] = _arrived) -> None:

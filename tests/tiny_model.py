@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from typing import Any
 
 import mlx.core as mx
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from conftest import DATA, fixture_task, load
 
+from pxtools.machine import cores
 from pxtools.network import ops
 from pxtools.network.config import Config
 from pxtools.network.features import Features, featurize
@@ -63,6 +65,17 @@ def recorded() -> Recorded:
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """The path that a GPU takes (MLX's own operations, one compiled graph), on the CPU."""
     monkeypatch.setattr(ops, "on_cpu", lambda: False)
+
+
+@pytest.fixture(params=[2, 3, 16])
+def workers(request: pytest.FixtureRequest) -> Iterator[int]:
+    """So many, who have compared no product in parts with the whole yet."""
+    before, cuts = ops._n_workers or cores(), dict(ops._exact_cuts)
+    ops._exact_cuts.clear()
+    ops.set_workers(request.param)
+    yield request.param
+    ops.set_workers(before)
+    ops._exact_cuts.update(cuts)
 
 
 needs_compiler = pytest.mark.skipif(

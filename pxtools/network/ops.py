@@ -225,7 +225,8 @@ def _product_in_bfloat16(x: np.ndarray, weight: bfloat16.Packed | np.ndarray) ->
     if isinstance(weight, np.ndarray):
         return _product(bfloat16.widened(x), weight)
     parts = _cut(len(x), TILE)
-    if not weight.same_bits(len(x), *(part.stop - part.start for part in parts)):
+    sizes = (part.stop - part.start for part in parts)
+    if len(parts) == 1 or not weight.same_bits(len(x), *sizes):
         return weight.product(x)
     out = np.empty((len(x), weight.n_out), np.float32)
 

@@ -711,10 +711,8 @@ class PXDesignD(nn.Module):
         template = self.design_condition_embedder.condition_template_embedder
         conditioning = self.diffusion_module.diffusion_conditioning
         positions = conditioning.relpe.classes(features)
-        kinds, kind = distinct(np.concatenate([template.bins(features)[None], positions]))
-        bins, *relative_position = ops.array(kinds)
-        z = conditioning.pair(template(bins), ops.namespace(bins).stack(relative_position))
-        return Pairs(z, ops.array(kind))
+        kinds, kind = map(ops.array, distinct(np.stack([template.bins(features), *positions])))
+        return Pairs(conditioning.pair(template(kinds[0]), kinds[1:]), kind)
 
     def denoise(self, x: mx.array, sigma: float, condition: Condition[Any]) -> mx.array:
         """Denoised coordinates (S, A, 3) in Å of noisy ones `x` at noise level `sigma` > 0.

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pxtools.console import LINE_EVERY_FILES, saved, saving, say, warn
 from pxtools.errors import DamagedError, InputError
-from pxtools.interrupt import stop_if_told, uninterrupted
+from pxtools.interrupt import uninterrupted
 from pxtools.runs.chunk import Chunk
 from pxtools.runs.design_cif import cif_writer, read_back
 from pxtools.runs.design_pdb import pdb_letters, pdb_writer
@@ -129,7 +129,6 @@ class Writer:
         if self.form.pdb:
             write_pdb = pdb_writer(chunk, self.form.align, residue, self.form.binder_first)
         for i, sample in enumerate(chunk.samples):
-            stop_if_told()
             if sample in self.seen:
                 continue
             self.seen.add(sample)

@@ -80,17 +80,13 @@ def test_a_row_is_the_same_in_the_company_of_so_many_as_it_says(k: int, n: int) 
             np.testing.assert_array_equal(weight.product(x[part]), whole[part])
 
 
-@pytest.mark.parametrize("workers", [2, 7, 128])
+@pytest.mark.parametrize("workers", [2, 7, 128], indirect=True)
 @pytest.mark.parametrize(("k", "n"), [(768, 768), (64, 160), (32, 16)])
 def test_a_lone_sample_has_the_same_bits(kind: None, workers: int, k: int, n: int) -> None:
     layer, x = in_bfloat16(normal(n, k)), normal(200, k)
-    wanted, before = layer(x), ops.default_workers()
-    ops.set_workers(workers)
-    try:
-        for _ in range(2):  # the first time cuts may be compared with the whole
-            np.testing.assert_array_equal(ops.on_all_cores(lambda: layer(x)), wanted)
-    finally:
-        ops.set_workers(before)
+    wanted = layer(x)
+    for _ in range(2):  # the first time cuts may be compared with the whole
+        np.testing.assert_array_equal(ops.on_all_cores(lambda: layer(x)), wanted)
 
 
 @needs_onednn

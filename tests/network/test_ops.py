@@ -1,6 +1,5 @@
 """What the networks compute with, in numpy's form against MLX's."""
 
-from collections.abc import Iterator
 from threading import Barrier, Thread
 
 import mlx.core as mx
@@ -97,16 +96,6 @@ def test_products_are_the_same_with_as_many_workers_as_are_allowed() -> None:
         assert all(ops.on_cores(same, range(ops.MAX_WORKERS)))
     finally:
         ops.set_workers(before)
-
-
-@pytest.fixture(params=[2, 3, 16])
-def workers(request: pytest.FixtureRequest) -> Iterator[int]:
-    before, cuts = ops._n_workers or cores(), dict(ops._exact_cuts)
-    ops._exact_cuts.clear()
-    ops.set_workers(request.param)
-    yield request.param
-    ops.set_workers(before)
-    ops._exact_cuts.update(cuts)
 
 
 def test_a_lone_sample_has_all_cores_and_the_same_bits(workers: int) -> None:
