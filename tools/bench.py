@@ -222,16 +222,14 @@ def seconds(
     return clock() - began
 
 
-def measure(n_tokens: int, n_samples: int, dtype: str, repeats: int = 5) -> None:
-    """One row, in a process of its own: peak memory is that of this case."""
-    network = PXDesignD(Config())  # of the released model's size, with random weights
+def denoiser_step(
+    dtype: str, features: Features, ref_pos: np.ndarray, n_samples: int
+) -> tuple[Callable[[], None], float]:
+    """A step of the released model's size with random weights, run once; seconds once per task."""
+    network = PXDesignD(Config())
     mx.eval(network.parameters())
-    config = network.config
     if dtype != "float32":
         network.reduce_precision(getattr(mx, dtype))
-    chains, length = target(n_tokens)
-    features = featurize(chains, length)
-    ref_pos = randomly_placed(features.ref_pos, features.atom_to_token, 1)
     began = time.perf_counter()
     condition = network.condition(features, ref_pos)
     once = time.perf_counter() - began
@@ -241,26 +239,44 @@ def measure(n_tokens: int, n_samples: int, dtype: str, repeats: int = 5) -> None
         mx.eval(network.denoise(x, 16.0, condition))
 
     step()
+    return step, once
+
+
+def measure(n_tokens: int, n_samples: int, dtype: str, repeats: int = 5) -> None:
+    """One row, in a process of its own: peak memory is that of this case."""
+    chains, length = target(n_tokens)
+    features = featurize(chains, length)
+    ref_pos = randomly_placed(features.ref_pos, features.atom_to_token, 1)
+    step, once = denoiser_step(dtype, features, ref_pos, n_samples)
     kilobyte = 1e6 if sys.platform == "linux" else 1e9
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / kilobyte
     if not ops.on_cpu():
         memory = mx.get_peak_memory() / 1e9
-    products_alone = floor(config, features, n_samples, getattr(mx, dtype))
-    products_alone()
-    pairs = [(seconds(step), seconds(products_alone)) for _ in range(repeats)]
-    steps, floors = (statistics.median(times) for times in zip(*pairs, strict=True))
-    ratio = statistics.median(a / b for a, b in pairs)
+    in_turn = [step, floor(Config(), features, n_samples, getattr(mx, dtype))]
+    in_turn[1]()
+    if dtype != "float32":
+        in_turn.append(denoiser_step("float32", features, ref_pos, n_samples)[0])
+    times = [[seconds(what) for what in in_turn] for _ in range(repeats)]
+    steps, floors, *_ = (statistics.median(column) for column in zip(*times, strict=True))
     row = [features.n_tokens, len(ref_pos), n_samples, f"{steps / n_samples:.3f}"]
-    row += [f"{floors / n_samples:.3f}", f"{ratio:.2f}", f"{memory:.2f}", f"{once:.1f}"]
+    row += [f"{floors / n_samples:.3f}", f"{ratio(times, 0, 1):.2f}", f"{memory:.2f}"]
+    row.append(f"{once:.1f}")
+    if dtype != "float32":
+        row.append(f"{ratio(times, 2, 0):.2f}")
     if not ops.on_cpu():
-        torch = torch_seconds(config, features, n_samples, dtype, repeats)
+        torch = torch_seconds(Config(), features, n_samples, dtype, repeats)
         row.append(f"{torch / n_samples:.3f}" if torch else "-")
     print("| " + " | ".join(map(str, row)) + " |", flush=True)
 
 
+def ratio(times: list[list[float]], this: int, that: int) -> float:
+    return statistics.median(row[this] / row[that] for row in times)
+
+
 def step_table(device: str, dtype: str) -> None:
     columns = ["tokens", "atoms", "samples", "step, s/sample", "products alone", "ratio", "GB"]
-    columns += ["once, s"] + (["PyTorch's products"] if device == "gpu" else [])
+    columns += ["once, s", *([f"float32 / {dtype}"] if dtype != "float32" else [])]
+    columns += ["PyTorch's products"] if device == "gpu" else []
     print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for n_tokens in SIZES:
         for n_samples in (1, 4, 10):
