@@ -183,6 +183,17 @@ def test_the_server_of_af3_and_all_its_samples(design: RunDir, tmp_path: Path) -
     assert sorted(found) == [(NAME, "best"), (NAME, "seed-1_sample-0")]
 
 
+def test_samples_of_af3s_first_version_are_named_by_their_folders(tmp_path: Path) -> None:
+    sample = tmp_path / NAME / "seed-1_sample-4"
+    sample.mkdir(parents=True)
+    for name in ("summary_confidences.json", "confidences.json", "model.cif"):
+        (sample / name).touch()
+    (output,) = outputs_in(tmp_path)
+    assert (output.predictor, output.name, output.model) == ("af3", NAME, "seed-1_sample-4")
+    assert output.structure == sample / "model.cif"
+    assert output.errors == sample / "confidences.json"
+
+
 def test_colabfolds_first_names_are_read(tmp_path: Path) -> None:
     """Its early versions wrote neither ipTM nor a seed; theirs of 3G5O in its utils/ is so."""
     name = "3G5O_A_3G5O_B_unrelaxed_rank_1_model_1"
