@@ -18,6 +18,7 @@ from pxtools import __version__
 from pxtools.console import say
 from pxtools.errors import InputError, is_out_of_memory, shown
 from pxtools.interrupt import Interrupted, catch_interrupts, finish_what_is_piped_in, leave
+from pxtools.machine import MB_OF_LIBRARIES, refuse_without_room
 
 CLOSED_PIPE = 128 + signal.SIGPIPE
 WORDS = {  # argparse's messages and ours
@@ -32,8 +33,11 @@ KINDS = {int: "a whole number", float: "a number"}
 EXIT_HELD_BY_OTHERS = 75
 
 
-def run(command: Callable[..., Any]) -> NoReturn:
-    """Run a tool's command with the words of the command line, then exit."""
+def run(command: Callable[..., Any], needed_mb: int = MB_OF_LIBRARIES) -> NoReturn:
+    """Run a tool's command with the words of the command line, then exit.
+
+    It is refused where a limit leaves less address space than `needed_mb`.
+    """
     _open_closed_streams()
     _pass_any_text()
     catch_interrupts()
@@ -41,7 +45,7 @@ def run(command: Callable[..., Any]) -> NoReturn:
     code = 0
     try:
         try:
-            Parser(name, command).dispatch(sys.argv[1:], completion=False)
+            Parser(name, command, needed_mb).dispatch(sys.argv[1:], completion=False)
         finally:
             sys.stdout.flush()
     except SystemExit as stop:
@@ -52,19 +56,21 @@ def run(command: Callable[..., Any]) -> NoReturn:
     except BrokenPipeError:
         code = CLOSED_PIPE
     except (InputError, OSError, MemoryError, RuntimeError, SystemError, ImportError) as error:
-        say(f"{name}: {_in_one_line(error)}")
+        say(f"{name}: {_in_one_line(error, command)}")
         code = 2
     leave(code)
 
 
-def _in_one_line(error: Exception) -> str:
+def _in_one_line(error: Exception, command: Callable[..., Any]) -> str:
     """What the user can do something about; anything else is a bug and is raised again."""
     if isinstance(error, InputError):
         return str(error)
     if is_out_of_memory(error):
+        takes_memory = {"--sample_diffusion_chunk_size", "--workers"} & options_of(command)
+        smaller = f"make {' or '.join(sorted(takes_memory))} smaller, or " if takes_memory else ""
         return (
-            "the machine gives no more memory or threads to this process: make "
-            "--sample_diffusion_chunk_size or --workers smaller, or raise the limit (ulimit)"
+            "the machine gives no more memory or threads to this process: "
+            f"{smaller}raise the limit (ulimit)"
         )
     if isinstance(error, OSError):
         return f"{error.filename or 'standard output'}: {error.strerror or error}"
@@ -129,9 +135,9 @@ class Help(argparse.RawDescriptionHelpFormatter):
 class Parser(argh.ArghParser):
     """Options by the names of the published pipeline, with hyphens too; errors in one line."""
 
-    def __init__(self, name: str, command: Callable[..., Any]):
-        chosen = {flag for spec in command.argh_args for flag in spec.cli_arg_names}  # type: ignore[attr-defined]
-        self.short = {"-h"} | {flag for flag in chosen if len(flag) == 2}
+    def __init__(self, name: str, command: Callable[..., Any], needed_mb: int = 0):
+        self.needed_mb = needed_mb
+        self.short = {"-h"} | {flag for flag in options_of(command) if len(flag) == 2}
         super().__init__(prog=name, formatter_class=Help)
         self.set_default_command(command)
         self.add_argument("--version", action="version", version=f"{name} {__version__}")
@@ -147,7 +153,9 @@ class Parser(argh.ArghParser):
     ) -> Any:
         typed = list(sys.argv[1:] if args is None else args)
         self._refuse_unknown(typed)
-        return super().parse_args([underscored(word) for word in typed], namespace)
+        parsed = super().parse_args([underscored(word) for word in typed], namespace)
+        refuse_without_room(self.needed_mb, f"{self.prog} and its libraries", "raise it")
+        return parsed
 
     def _refuse_unknown(self, typed: list[str]) -> None:
         known = [flag for action in self._actions for flag in action.option_strings]
@@ -196,6 +204,15 @@ class Parser(argh.ArghParser):
 
 def _name(action: argparse.Action) -> str:
     return action.option_strings[-1] if action.option_strings else action.dest
+
+
+def options_of(command: Callable[..., Any]) -> set[str]:
+    """Those that were chosen for it."""
+    return {
+        underscored(flag)
+        for spec in command.argh_args  # type: ignore[attr-defined]
+        for flag in spec.cli_arg_names
+    }
 
 
 def _nearest(name: str, known: list[str]) -> str | None:

@@ -13,7 +13,6 @@ from pxtools.commands import cli
 from pxtools.commands.example import example_task
 from pxtools.console import warn
 from pxtools.errors import InputError
-from pxtools.machine import MB_OF_LIBRARIES, refuse_without_room
 
 if TYPE_CHECKING:
     from pxtools.sampling.runs import SampleRequest
@@ -73,7 +72,6 @@ def px_sample(**options: Any) -> None:
 
     Stop it at any time; run the same command to continue.
     """
-    refuse_without_room(MB_OF_LIBRARIES, "px-sample", "raise it")
     from pxtools.sampling.runs import sample
 
     gpus, processes = options.pop("gpus"), options.pop("processes")

@@ -602,6 +602,25 @@ def test_too_little_memory_is_told_in_one_line(tmp_path: Path, megabytes: int) -
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux has such limits")
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("megabytes", [80, 110, 140])
+def test_no_tool_loads_what_would_abort(tmp_path: Path, tool: str, megabytes: int) -> None:
+    words = {"px-sample": ["-i", "x"], "px-target": ["-i", "x"], "px-submit": ["-i", "x"]}
+    limit = megabytes * 2**20
+    done = subprocess.run(
+        command(tool, *words.get(tool, ["x"])),
+        capture_output=True,
+        text=True,
+        env=environment(),
+        cwd=tmp_path,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+    )
+    assert done.returncode == 2, done.stderr
+    told = "x: folder" if tool == "px-status" else f"the memory limit of {megabytes} MB "
+    assert done.stderr.startswith(f"{tool}: {told}") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux has such limits")
 def test_a_memory_limit_is_told_with_what_is_needed(tmp_path: Path) -> None:
     words, folder = small_run(tmp_path, n=1, steps=2)
     limit = 600 * 2**20
