@@ -9,6 +9,6 @@ import signal
 import sys
 from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 if sys.argv[0] == "-m" or Path(sys.argv[0]).name.startswith("px"):
     signal.signal(signal.SIGINT, signal.SIG_DFL)

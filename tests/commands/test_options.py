@@ -578,19 +578,29 @@ def test_a_folder_nobody_may_enter(tmp_path: Path, tool: str, words: list[str]) 
     assert "Traceback" not in done.stderr
 
 
+def limited(megabytes: int, tool: str, *words: object) -> subprocess.CompletedProcess[str]:
+    """A tool with so much address space, told by the shell to have BLAS start threads."""
+    limit = megabytes * 2**20
+    return subprocess.run(
+        command(tool, *words),
+        capture_output=True,
+        text=True,
+        env=environment(OPENBLAS_NUM_THREADS="8"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+    )
+
+
+only_linux = pytest.mark.skipif(
+    not Path("/proc/self/statm").exists(), reason="only Linux has such limits"
+)
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(not hasattr(resource, "RLIMIT_AS"), reason="no such limit here")
+@only_linux
 @pytest.mark.parametrize("megabytes", [150, *range(200, 420, 10), 450, 600, 900, 1200])
 def test_too_little_memory_is_told_in_one_line(tmp_path: Path, megabytes: int) -> None:
     words, _ = small_run(tmp_path, n=8, chunk=8, steps=2)
-    limit = megabytes * 2**20
-    done = subprocess.run(
-        command("px-sample", *words, "--workers", 2),
-        capture_output=True,
-        text=True,
-        env=environment(),
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
-    )
+    done = limited(megabytes, "px-sample", *words, "--workers", 2)
     assert done.returncode in (0, 2), done.stderr
     assert "do not agree" not in done.stderr and "Traceback" not in done.stderr
     assert "OpenBLAS" not in done.stderr
@@ -601,36 +611,32 @@ def test_too_little_memory_is_told_in_one_line(tmp_path: Path, megabytes: int) -
         )
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux has such limits")
+@only_linux
 @pytest.mark.parametrize("tool", TOOLS)
-@pytest.mark.parametrize("megabytes", [80, 110, 140])
+@pytest.mark.parametrize("megabytes", [80, 110, 140, 190])
 def test_no_tool_loads_what_would_abort(tmp_path: Path, tool: str, megabytes: int) -> None:
-    words = {"px-sample": ["-i", "x"], "px-target": ["-i", "x"], "px-submit": ["-i", "x"]}
-    limit = megabytes * 2**20
-    done = subprocess.run(
-        command(tool, *words.get(tool, ["x"])),
-        capture_output=True,
-        text=True,
-        env=environment(),
-        cwd=tmp_path,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
-    )
+    missing = tmp_path / "x"
+    options = ["-i"] if tool in ("px-sample", "px-target", "px-submit") else []
+    done = limited(megabytes, tool, *options, missing)
     assert done.returncode == 2, done.stderr
-    told = "x: folder" if tool == "px-status" else f"the memory limit of {megabytes} MB "
+    told = f"{missing}: f" if tool == "px-status" else f"the memory limit of {megabytes} MB "
     assert done.stderr.startswith(f"{tool}: {told}") and done.stderr.count("\n") == 1
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux has such limits")
+@only_linux
+@pytest.mark.parametrize("tool", ["px-pick", "px-report", "px-score", "px-target", "px-write-cif"])
+def test_what_a_tool_is_not_refused_suffices(tmp_path: Path, tool: str) -> None:
+    results = shutil.copytree(OLD_RUNS, tmp_path / "results")
+    words = {"px-target": ["-i", ROOT / "examples/pmhc.yaml"]}
+    words["px-write-cif"] = sorted(results.rglob("*.msgpack"))
+    done = limited(205, tool, *words.get(tool, [results]))
+    assert done.returncode == 0, done.stderr
+
+
+@only_linux
 def test_a_memory_limit_is_told_with_what_is_needed(tmp_path: Path) -> None:
     words, folder = small_run(tmp_path, n=1, steps=2)
-    limit = 600 * 2**20
-    done = subprocess.run(
-        command("px-sample", *words, "--workers", 100),
-        capture_output=True,
-        text=True,
-        env=environment(),
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
-    )
+    done = limited(600, "px-sample", *words, "--workers", 100)
     assert done.returncode == 2 and not folder.exists()
     assert re.fullmatch(
         r"px-sample: the memory limit of 600 MB \(ulimit -v\) leaves \d+ MB; 100 workers need "
