@@ -115,7 +115,7 @@ def recognised(confidences: Path) -> Output | None:
     """The prediction that a file of confidences belongs to; None for any other file."""
     told = confidences.name
     if told == "summary_confidences.json":  # AF3's first version left the rest to the folders
-        told = "_".join([*confidences.parts[-3:-1], told])
+        told = "_".join([*confidences.absolute().parts[-3:-1], told])
     for layout in LAYOUTS:
         if match := layout.confidences.fullmatch(told):
             found = match.groupdict()

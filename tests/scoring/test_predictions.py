@@ -183,7 +183,9 @@ def test_the_server_of_af3_and_all_its_samples(design: RunDir, tmp_path: Path) -
     assert sorted(found) == [(NAME, "best"), (NAME, "seed-1_sample-0")]
 
 
-def test_samples_of_af3s_first_version_are_named_by_their_folders(tmp_path: Path) -> None:
+def test_samples_of_af3s_first_version_are_named_by_their_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sample = tmp_path / NAME / "seed-1_sample-4"
     sample.mkdir(parents=True)
     for name in ("summary_confidences.json", "confidences.json", "model.cif"):
@@ -192,6 +194,9 @@ def test_samples_of_af3s_first_version_are_named_by_their_folders(tmp_path: Path
     assert (output.predictor, output.name, output.model) == ("af3", NAME, "seed-1_sample-4")
     assert output.structure == sample / "model.cif"
     assert output.errors == sample / "confidences.json"
+    monkeypatch.chdir(sample)
+    (output,) = outputs_in(Path())
+    assert (output.name, output.model) == (NAME, "seed-1_sample-4")
 
 
 def test_colabfolds_first_names_are_read(tmp_path: Path) -> None:
