@@ -13,6 +13,7 @@ import numpy as np
 from mlx.utils import tree_map_with_path
 
 from pxtools.errors import InputError, shown
+from pxtools.interrupt import stop_if_told
 from pxtools.network.config import Config, Depth
 from pxtools.network.conformers import Conformers, to_json
 from pxtools.network.pxdesign import PXDesignD
@@ -57,6 +58,7 @@ def convert(
         folder.mkdir(parents=True, exist_ok=True)
         arrays = {}
         for name in sorted(weights):
+            stop_if_told()
             arrays[name] = mx.array(weights.pop(name)).astype(DTYPES[dtype])
         mx.save_safetensors(str(temporary), arrays, metadata)
         with temporary.open("rb") as file:

@@ -127,6 +127,7 @@ class _Work:
     def outcomes(self) -> Iterator[_Outcome]:
         gathered: list[_Job] = []
         for path in as_they_come(self.request.paths):
+            stop_if_told()
             gathered += self._jobs(path) if path else []
             while len(gathered) >= self.at_once or (gathered and path is None):
                 self._submit(gathered[: self.at_once])

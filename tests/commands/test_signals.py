@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import DATA
-from processes import command, environment, run, small_run
+from processes import command, dropping, environment, run, small_run
 
 from pxtools.runs.state_head import StateHead
 
@@ -280,32 +280,35 @@ def test_a_chunk_finished_at_the_stop_is_handed_on(tmp_path: Path, when: str) ->
     assert sampled.stderr.count("✓ Completed chunk 1/2") == 1
 
 
-LOST = """
-import os, signal
-from pxtools.interrupt import Interrupted
-from pxtools.network.pxdesign import PXDesignD
-
-denoise = PXDesignD.denoise
-
-def drops(*words):
-    try:
-        os.kill(os.getpid(), signal.SIGTERM)
-    except Interrupted:
-        pass  # as MLX does while it looks at its arguments
-    return denoise(*words)
-
-PXDesignD.denoise = drops
-from pxtools.commands.sample import main
-main()
-"""
-
-
 def test_a_stop_that_is_dropped_on_its_way_stops_after_the_step(tmp_path: Path) -> None:
     given, _ = small_run(tmp_path, n=4, chunk=2, steps=4)
-    program = [sys.executable, "-c", LOST, *map(str, given)]
-    sampled = subprocess.run(program, capture_output=True, text=True, env=environment())
+    line = dropping("px-sample", "pxtools.network.pxdesign", "PXDesignD.denoise", *given)
+    sampled = subprocess.run(line, capture_output=True, text=True, env=environment())
     assert sampled.returncode == 143, sampled.stderr
     assert "Saved samples 1-2 at step 1/4" in sampled.stderr
+
+
+def test_a_dropped_stop_is_noticed_while_nothing_comes(tmp_path: Path) -> None:
+    given, _ = small_run(tmp_path, n=1, chunk=1, steps=1)
+    chunk = run("px-sample", *given).stdout
+    design = run("px-write-cif", "--print", stdin=chunk).stdout
+    on_a_gpu = "from pxtools.network import ops; ops.on_cpu = lambda: False"
+    line = dropping("px-sequence", "pxtools.sequences.runs", "_Work._make", before=on_a_gpu)
+    process = subprocess.Popen(line, stdin=subprocess.PIPE, text=True, env=environment())
+    assert process.stdin
+    process.stdin.write(design)
+    process.stdin.flush()
+    assert process.wait(timeout=60) == 143
+
+
+def test_a_dropped_stop_ends_a_conversion(tmp_path: Path) -> None:
+    words = [DATA / "tiny/checkpoint.pt", "-o", tmp_path / "model"]
+    line = dropping(
+        "px-convert-checkpoint", "pxtools.conversion", "pxdesign.derive_config", *words
+    )
+    converted = subprocess.run(line, capture_output=True, text=True, env=environment())
+    assert converted.returncode == 143, converted.stderr
+    assert not (tmp_path / "model/model.safetensors").exists()
 
 
 def test_a_second_ctrl_c_does_not_wait_for_the_cifs(tmp_path: Path) -> None:
