@@ -303,9 +303,7 @@ def test_a_dropped_stop_is_noticed_while_nothing_comes(tmp_path: Path) -> None:
 
 def test_a_dropped_stop_ends_a_conversion(tmp_path: Path) -> None:
     words = [DATA / "tiny/checkpoint.pt", "-o", tmp_path / "model"]
-    line = dropping(
-        "px-convert-checkpoint", "pxtools.conversion", "pxdesign.derive_config", *words
-    )
+    line = dropping("px-convert-checkpoint", "pxtools.conversion", "pxdesign.derive_config", *words)
     converted = subprocess.run(line, capture_output=True, text=True, env=environment())
     assert converted.returncode == 143, converted.stderr
     assert not (tmp_path / "model/model.safetensors").exists()
