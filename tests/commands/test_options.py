@@ -627,9 +627,9 @@ def test_no_tool_loads_what_would_abort(tmp_path: Path, tool: str, megabytes: in
 @pytest.mark.parametrize("tool", ["px-pick", "px-report", "px-score", "px-target", "px-write-cif"])
 def test_what_a_tool_is_not_refused_suffices(tmp_path: Path, tool: str) -> None:
     results = shutil.copytree(OLD_RUNS, tmp_path / "results")
-    words = {"px-target": ["-i", ROOT / "examples/pmhc.yaml"]}
-    words["px-write-cif"] = sorted(results.rglob("*.msgpack"))
-    done = limited(205, tool, *words.get(tool, [results]))
+    task, chunks = ROOT / "examples/pmhc.yaml", sorted(results.rglob("*.msgpack"))
+    words = {"px-target": ("-i", task), "px-write-cif": chunks}.get(tool, [results])
+    done = limited(205, tool, *words)
     assert done.returncode == 0, done.stderr
 
 
