@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 import struct
 import zipfile
 from collections.abc import Callable, Iterable
@@ -148,6 +149,19 @@ def test_half_the_size(tmp_path: Path, dtype: str) -> None:
         sizes.append((out / "model.safetensors").stat().st_size)
     assert sizes[1] < 0.6 * sizes[0]
     load_network(read_model(str(tmp_path / dtype)))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, bad: float) -> None:
+    weights = tiny_weights()
+    name = sorted(weights)[100]
+    weights[name] = mx.where(
+        mx.arange(weights[name].size).reshape(weights[name].shape) == 7, bad, 0
+    )
+    mx.save_safetensors(str(tmp_path / "model.safetensors"), weights)
+    shutil.copy(DATA / "tiny/config.json", tmp_path)
+    with pytest.raises(InputError, match=f"{name}: expected finite weights"):
+        load_network(read_model(str(tmp_path / "model.safetensors")))
 
 
 def test_a_converted_release_is_the_default(tmp_path: Path) -> None:
