@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import NoReturn, Protocol, TextIO
 
 RULE = "=" * 60
@@ -59,6 +59,13 @@ class Bar(Protocol):
     def update(self) -> object: ...
 
 
+class _NoBar:
+    """Where nobody would see one; tqdm takes longer to load than a small network."""
+
+    def update(self) -> None:
+        pass
+
+
 class Progress:
     """The progress of px-sample, in the words of docs/files.md; silent when `quiet`."""
 
@@ -83,8 +90,6 @@ class Progress:
         self, samples: list[int], number: int, total: int, n_step: int, done: int
     ) -> AbstractContextManager[Bar]:
         """Announce chunk `number`; gives its live bar."""
-        from tqdm import tqdm
-
         made_before = len(samples) * done / n_step
         self.to_make -= made_before
         self.made -= made_before
@@ -94,13 +99,16 @@ class Progress:
             self.say(f"  {len(samples)} of them, with binders of one length")
         if done:
             self.say(f"  Continuing after step {done}/{n_step}")
+        if self.bar_off:
+            return nullcontext(_NoBar())
+        from tqdm import tqdm
+
         bar: tqdm[NoReturn] = tqdm(
             total=n_step,
             initial=done,
             desc=f"  samples {_span(samples)}",
             unit="step",
             leave=False,
-            disable=self.bar_off,
             dynamic_ncols=True,
             file=sys.stderr,
         )
