@@ -11,10 +11,10 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pxtools.commands.example import example_task
 from pxtools.commands.pxdesign import FLAGS, OURS, pipeline, run_here, translated
 from pxtools.console import say
 from pxtools.interrupt import FRONT, leave
+from pxtools.shipped import EXAMPLE
 
 VARIABLES = "PX_VARIABLES"  # the justfile's settings, as lines of name=value
 STARTER = "PX_STARTER"  # the process id of bin/just, where it has started just
@@ -148,7 +148,7 @@ def _check_numbers(asked: Asked) -> None:
 def _example(given: str | None) -> str:
     if given is not None:
         return given  # an empty path, for the tool to refuse
-    path = str(example_task())
+    path = str(EXAMPLE)
     say(f"No input_json_path given: using the example {path}")
     return path
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from argh import arg
 
 from pxtools.commands import cli
-from pxtools.commands.example import example_task
 from pxtools.console import warn
 from pxtools.errors import InputError
+from pxtools.shipped import EXAMPLE
 
 if TYPE_CHECKING:
     from pxtools.sampling.runs import SampleRequest
@@ -166,7 +166,7 @@ def task_file(input_json_path: str | None, example: bool) -> str:
     if (input_json_path is None) != example:
         found = "both" if example else "nothing"
         raise InputError(f"-i: expected a task file, or --example to try the tools, found {found}")
-    return str(example_task()) if input_json_path is None else input_json_path
+    return str(EXAMPLE) if input_json_path is None else input_json_path
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ import hashlib
 import json
 import struct
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from pxtools.errors import InputError, shown
 from pxtools.network.protein_mpnn import N_NEIGHBOURS, ProteinMPNN, parameters
 from pxtools.network.weights import weights_file, weights_folder
+from pxtools.shipped import DATA
 
 EMBEDDED = {"vanilla": "proteinmpnn_v_48_020", "soluble": "solublempnn_v_48_020"}
 DTYPES = {"F16": "<f2", "F32": "<f4"}
@@ -55,9 +55,7 @@ def read_weights(weights: str) -> MPNNFile:
 
 def _find(weights: str) -> tuple[str, Path]:
     if weights in EMBEDDED:
-        return weights, Path(
-            str(files("pxtools").joinpath(f"data/{EMBEDDED[weights]}.safetensors"))
-        )
+        return weights, DATA / f"{EMBEDDED[weights]}.safetensors"
     for place in (Path(weights), weights_folder() / weights):
         if place.suffix == ".pt" and place.is_file():
             raise InputError(

@@ -10,7 +10,6 @@ import struct
 import threading
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -18,6 +17,7 @@ from pxtools.errors import InputError, is_out_of_memory, shown
 from pxtools.machine import refuse_without_room
 from pxtools.network.config import Config, Configuration, Help
 from pxtools.network.conformers import Conformers, from_json
+from pxtools.shipped import DATA
 
 if TYPE_CHECKING:
     from pxtools.network.pxdesign import PXDesignD
@@ -65,11 +65,12 @@ def weights_folder() -> Path:
 
 def find_model(model: str | None) -> tuple[str, Path]:
     """Name and weights file of `--model`: None, a name, a folder or a .safetensors file."""
+    embedded = DATA / f"{EMBEDDED}.safetensors"
     if model is None:
         released = weights_file(weights_folder() / RELEASED)
-        return (RELEASED, released) if released else (EMBEDDED, _embedded())
+        return (RELEASED, released) if released else (EMBEDDED, embedded)
     if model == EMBEDDED:
-        return EMBEDDED, _embedded()
+        return EMBEDDED, embedded
     for place in (Path(model), weights_folder() / model):
         if file := weights_file(place):
             return place.stem if place.suffix == ".safetensors" else place.name, file
@@ -79,10 +80,6 @@ def find_model(model: str | None) -> tuple[str, Path]:
         f"{EMBEDDED}, a model in {weights_folder()}, a folder or a .safetensors file",
         model,
     )
-
-
-def _embedded() -> Path:
-    return Path(str(files("pxtools").joinpath(f"data/{EMBEDDED}.safetensors")))
 
 
 def weights_file(place: Path) -> Path | None:

@@ -3,7 +3,7 @@
 import html
 import json
 import math
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from pxtools.report.contents import Design, Lettered, Report, Run, Target
 from pxtools.report.packing import pack
 
+VENDOR, PAGE = (Path(__file__).parent / name for name in ("vendor", "page"))
 VENDORED = ("3Dmol-min.js", "uPlot.iife.min.js")
 LICENCES = ("3Dmol.LICENSE", "uPlot.LICENSE")
 PROGRAMS = ("data", "filter", "state", "table", "scene", "plots", "picks", "start")
@@ -18,21 +19,20 @@ PROGRAMS = ("data", "filter", "state", "table", "scene", "plots", "picks", "star
 
 def render(report: Report) -> bytes:
     """The HTML file. Nothing in it is fetched from anywhere when it is opened."""
-    vendor, page = (files("pxtools.report").joinpath(name) for name in ("vendor", "page"))
-    programs = "\n".join(page.joinpath(f"{name}.js").read_text("utf-8") for name in PROGRAMS)
+    programs = "\n".join((PAGE / f"{name}.js").read_text("utf-8") for name in PROGRAMS)
     parts = {
         "title": html.escape(report.title),
-        "licences": "\n".join(vendor.joinpath(name).read_text("utf-8") for name in LICENCES),
-        "styles": vendor.joinpath("uPlot.min.css").read_text("utf-8")
-        + page.joinpath("page.css").read_text("utf-8"),
+        "licences": "\n".join((VENDOR / name).read_text("utf-8") for name in LICENCES),
+        "styles": (VENDOR / "uPlot.min.css").read_text("utf-8")
+        + (PAGE / "page.css").read_text("utf-8"),
         "data": _in_script(_contents(report)),
         "coordinates": _in_script(_coordinates(report)),
         "vendored": "\n".join(
-            f"<script>{vendor.joinpath(name).read_text('utf-8')}</script>" for name in VENDORED
+            f"<script>{(VENDOR / name).read_text('utf-8')}</script>" for name in VENDORED
         ),
         "programs": programs,
     }
-    text = page.joinpath("page.html").read_text("utf-8")
+    text = (PAGE / "page.html").read_text("utf-8")
     before, *rest = text.split("{{")
     for piece in rest:
         name, _, after = piece.partition("}}")
@@ -64,7 +64,7 @@ def _contents(report: Report) -> dict[str, Any]:
 
 
 def _libraries() -> list[str]:
-    held = files("pxtools.report").joinpath("vendor/vendored.json").read_text("utf-8")
+    held = (VENDOR / "vendored.json").read_text("utf-8")
     return [f"{x['package']} {x['version']} ({x['licence']})" for x in json.loads(held)]
 
 

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -10,8 +9,8 @@ import yaml
 from pxtools.errors import InputError, shown
 from pxtools.runs.folder import MAX_SAMPLES
 from pxtools.runs.schedule import Schedule
+from pxtools.shipped import PRESETS
 
-PACKAGE = Path(__file__).parent.parent
 DEFAULT_PRESET = "quick"
 DEFAULT_SEED = 12345
 
@@ -23,12 +22,6 @@ class Settings:
     N_sample: int
     sample_diffusion_chunk_size: int
     schedule: Schedule
-
-
-def presets_folder() -> Path:
-    """presets/ beside the package in a checkout, inside it when installed."""
-    inside = PACKAGE / "presets"
-    return inside if inside.is_dir() else PACKAGE.parent / "presets"
 
 
 def settings(preset: str | None, **given: Any) -> Settings:
@@ -49,11 +42,10 @@ def _check(option: str, value: Any) -> None:
 
 
 def _read_preset(name: str) -> dict[str, Any]:
-    folder = presets_folder()
-    names = sorted(p.stem for p in folder.glob("*.yaml") if p.stem != "checks")
+    names = sorted(p.stem for p in PRESETS.glob("*.yaml") if p.stem != "checks")
     if name not in names:
         raise InputError.of_option("--preset", ", ".join(names), name)
-    values = yaml.safe_load((folder / f"{name}.yaml").read_text("utf-8"))
+    values = yaml.safe_load((PRESETS / f"{name}.yaml").read_text("utf-8"))
     known = {"N_sample", "sample_diffusion_chunk_size", *(f.name for f in fields(Schedule))}
     if not isinstance(values, dict) or not {"N_sample", "sample_diffusion_chunk_size"} <= set(
         values

@@ -13,9 +13,9 @@ from pxtools.errors import InputError, shown
 from pxtools.runs.tables import Check, columns_of
 from pxtools.scoring.columns import Scores
 from pxtools.scoring.predictions import Prediction
+from pxtools.shipped import PRESETS
 
 Checks = Mapping[str, Check]
-PACKAGE = Path(__file__).parent.parent
 LIMITS = ("low", "high", "above", "below")
 
 
@@ -38,20 +38,14 @@ class Filter:
 Filters = Mapping[str, Filter]
 
 
-def _standard() -> Path:
-    """presets/checks.yaml, beside the package in a checkout, inside it when installed."""
-    inside = PACKAGE / "presets"
-    return (inside if inside.is_dir() else PACKAGE.parent / "presets") / "checks.yaml"
-
-
 @cache
 def standard_checks() -> Checks:
-    return read_checks(_standard())
+    return read_checks(PRESETS / "checks.yaml")
 
 
 @cache
 def standard_filters() -> Filters:
-    return read_filters(_standard())
+    return read_filters(PRESETS / "checks.yaml")
 
 
 def read_checks(path: Path) -> Checks:

@@ -3,10 +3,11 @@
 import json
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
 import gemmi
 import numpy as np
+
+from pxtools.shipped import DATA
 
 # AF3's residue classes: 20 amino acids, UNK, 5 RNA, 5 DNA, gap; PXDesign adds 32-35 for design.
 AMINO_ACIDS = tuple(
@@ -46,7 +47,7 @@ class ResidueType:
 @cache
 def residue_types() -> dict[str, ResidueType]:
     """The 20 amino acids by three-letter name, from the Chemical Component Dictionary."""
-    table = json.loads(files("pxtools").joinpath("data/residues.json").read_text("utf-8"))
+    table = json.loads((DATA / "residues.json").read_text("utf-8"))
     return {
         name: ResidueType(
             tuple(t["atoms"]), tuple(t["elements"]), tuple(t["charges"]), np.array(t["ideal"])
