@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,10 @@ from cluster import call, missing, slurm, wait_until
 from processes import TINY, command, environment, run, write_task
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=missing())]
-# steps enough for a shard to be disturbed in its first chunk on a fast machine
-SETTINGS = ["-m", TINY, "--N_sample", "4", "--N_step", "500"]
+# steps enough for a shard to be suspended in its first chunk on a fast machine
+SETTINGS = ["-m", TINY, "--N_sample", "4", "--N_step", "250"]
 SETTINGS += ["--sample_diffusion_chunk_size", "1"]
+Disturbance = tuple[int, Callable[[int], None]]  # a shard, and what is done to it
 
 
 @pytest.fixture(scope="module")
@@ -71,10 +72,15 @@ def test_shards_killed_requeued_and_preempted_make_what_one_process_makes(
         node = call(cluster, "squeue", "-h", "-j", f"{array}_{shard}", "-o", "%N")
         call(cluster, "sbatch", "--partition=high", f"--nodelist={node}", "--wrap=sleep 1")
 
-    to_do = [(0, kill), (1, requeue), (2, preempt)]
+    def begun() -> list[Disturbance]:
+        return [pair for pair in to_do if "step [51/" in log(out, pair[0])]
+
+    to_do: list[Disturbance] = [(0, kill), (1, requeue), (2, preempt)]
     while to_do:  # each as soon as its shard is in the middle of its first chunk
-        wait_until(lambda: any("step [51/" in log(out, k) for k, _ in to_do), "a shard to begin")
-        shard, disturb = next(pair for pair in to_do if "step [51/" in log(out, pair[0]))
+        wait_until(begun, "a shard to begin", every=0.05)
+        shard, disturb = begun()[0]
+        # no further until it hears of it: Slurm wakes what it stops
+        os.kill(pid_of_shard(out, f"{shard}-of-4"), signal.SIGSTOP)
         disturb(shard)
         to_do.remove((shard, disturb))
     wait_for_queue(cluster)
