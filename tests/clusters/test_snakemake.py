@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from cluster import wait_until
-from faults import CHUNK, STEPS, assert_same, run_folder
+from faults import STEPS, assert_same, run_folder
 from processes import TINY, environment, run, small_run
 
 pytestmark = [
@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.skipif(find_spec("snakemake") is None, reason="Snakemake is not installed"),
 ]
 SNAKEFILE = Path(__file__).parents[2] / "workflow" / "Snakefile"
-N = 8
+N, CHUNK = 4, 1  # a chunk for each of four shards
 
 
 def test_shards_of_snakemake_make_what_one_process_makes(tmp_path: Path) -> None:
