@@ -9,6 +9,7 @@ import signal
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,7 +18,13 @@ import argh
 from pxtools import __version__
 from pxtools.console import say
 from pxtools.errors import InputError, is_out_of_memory, shown
-from pxtools.interrupt import Interrupted, catch_interrupts, finish_what_is_piped_in, leave
+from pxtools.interrupt import (
+    Interrupted,
+    catch_interrupts,
+    finish_what_is_piped_in,
+    leave,
+    uninterrupted,
+)
 from pxtools.machine import MB_OF_LIBRARIES, refuse_without_room
 
 CLOSED_PIPE = 128 + signal.SIGPIPE
@@ -33,10 +40,10 @@ KINDS = {int: "a whole number", float: "a number"}
 EXIT_HELD_BY_OTHERS = 75
 
 
-def run(command: Callable[..., Any], needed_mb: int = MB_OF_LIBRARIES) -> NoReturn:
+def run(command: Callable[..., Any], room: str = "") -> NoReturn:
     """Run a tool's command with the words of the command line, then exit.
 
-    It is refused where a limit leaves less address space than `needed_mb`.
+    The module that it works in, its `room`, is loaded before, with numpy, gemmi and MLX.
     """
     _open_closed_streams()
     _pass_any_text()
@@ -45,7 +52,7 @@ def run(command: Callable[..., Any], needed_mb: int = MB_OF_LIBRARIES) -> NoRetu
     code = 0
     try:
         try:
-            Parser(name, command, needed_mb).dispatch(sys.argv[1:], completion=False)
+            Parser(name, command, room).dispatch(sys.argv[1:], completion=False)
         finally:
             sys.stdout.flush()
     except SystemExit as stop:
@@ -135,8 +142,8 @@ class Help(argparse.RawDescriptionHelpFormatter):
 class Parser(argh.ArghParser):
     """Options by the names of the published pipeline, with hyphens too; errors in one line."""
 
-    def __init__(self, name: str, command: Callable[..., Any], needed_mb: int = 0):
-        self.needed_mb = needed_mb
+    def __init__(self, name: str, command: Callable[..., Any], room: str = ""):
+        self.room = room
         self.short = {"-h"} | {flag for flag in options_of(command) if len(flag) == 2}
         super().__init__(prog=name, formatter_class=Help)
         self.set_default_command(command)
@@ -154,8 +161,15 @@ class Parser(argh.ArghParser):
         typed = list(sys.argv[1:] if args is None else args)
         self._refuse_unknown(typed)
         parsed = super().parse_args([underscored(word) for word in typed], namespace)
-        refuse_without_room(self.needed_mb, f"{self.prog} and its libraries", "raise it")
+        if self.room:
+            self._load_room()
         return parsed
+
+    def _load_room(self) -> None:
+        """Libraries abort while they are loaded, where memory is short or a signal raises."""
+        refuse_without_room(MB_OF_LIBRARIES, f"{self.prog} and its libraries", "raise it")
+        with uninterrupted():
+            import_module(self.room)
 
     def _refuse_unknown(self, typed: list[str]) -> None:
         known = [flag for action in self._actions for flag in action.option_strings]

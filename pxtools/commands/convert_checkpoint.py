@@ -44,7 +44,7 @@ def px_convert_checkpoint(
 
 
 def main() -> None:
-    cli.run(px_convert_checkpoint)
+    cli.run(px_convert_checkpoint, "pxtools.conversion.checkpoints")
 
 
 if __name__ == "__main__":

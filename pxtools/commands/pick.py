@@ -79,7 +79,7 @@ def px_pick(
 
 
 def main() -> None:
-    cli.run(px_pick)
+    cli.run(px_pick, "pxtools.picking.choosing")
 
 
 if __name__ == "__main__":

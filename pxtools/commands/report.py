@@ -77,7 +77,7 @@ def _page(given: Sequence[Path], output: str | None) -> Path:
 
 
 def main() -> None:
-    cli.run(px_report)
+    cli.run(px_report, "pxtools.report.gathering")
 
 
 if __name__ == "__main__":

@@ -170,7 +170,7 @@ def task_file(input_json_path: str | None, example: bool) -> str:
 
 
 def main() -> None:
-    cli.run(px_sample)
+    cli.run(px_sample, "pxtools.sampling.runs")
 
 
 if __name__ == "__main__":

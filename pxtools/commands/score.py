@@ -120,7 +120,7 @@ def _as_json(everything: list[Scored]) -> str:
 
 
 def main() -> None:
-    cli.run(px_score)
+    cli.run(px_score, "pxtools.scoring.summary")
 
 
 if __name__ == "__main__":

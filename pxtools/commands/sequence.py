@@ -102,7 +102,7 @@ def px_sequence(
 
 
 def main() -> None:
-    cli.run(px_sequence)
+    cli.run(px_sequence, "pxtools.sequences.runs")
 
 
 if __name__ == "__main__":

@@ -157,7 +157,7 @@ def _cells(run: RunProgress | UnreadableRun) -> tuple[str, ...]:
 
 
 def main() -> None:
-    cli.run(px_status, needed_mb=0)
+    cli.run(px_status)
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ def submission(
 
 
 def main() -> None:
-    cli.run(px_submit)
+    cli.run(px_submit, "pxtools.sampling.runs")
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def _write(checked: Check, folder: Path) -> None:
 
 
 def main() -> None:
-    cli.run(px_target)
+    cli.run(px_target, "pxtools.task.inspection")
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def _chunks_of(input_json_path: str, dump_dir: str, seeds: str | None) -> list[P
 
 
 def main() -> None:
-    cli.run(px_write_cif)
+    cli.run(px_write_cif, "pxtools.runs.writing")
 
 
 if __name__ == "__main__":

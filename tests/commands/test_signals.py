@@ -309,6 +309,28 @@ def test_a_dropped_stop_ends_a_conversion(tmp_path: Path) -> None:
     assert not (tmp_path / "model/model.safetensors").exists()
 
 
+LOADING = """
+import os, signal
+from pxtools.commands import cli, target
+load = cli.import_module
+
+def loads(name):
+    os.kill(os.getpid(), signal.SIGTERM)
+    print(load(name).__name__)
+
+cli.import_module = loads
+target.main()
+"""
+
+
+def test_a_stop_waits_until_the_libraries_are_loaded(tmp_path: Path) -> None:
+    """They are C++ that aborts where a signal's exception passes through it."""
+    program = [sys.executable, "-c", LOADING, "-i", str(tmp_path / "x")]
+    stopped = subprocess.run(program, capture_output=True, text=True, env=environment())
+    assert stopped.returncode == 143, stopped.stderr
+    assert stopped.stdout == "pxtools.task.inspection\n"
+
+
 def test_a_second_ctrl_c_does_not_wait_for_the_cifs(tmp_path: Path) -> None:
     given, folder = small_run(tmp_path, n=600, chunk=300, steps=1)
     run("px-sample", *given)
