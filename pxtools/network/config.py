@@ -48,6 +48,8 @@ class Config:
                 value = Depth(**{k: _size(f"{key}.{k}", v) for k, v in dict(value).items()})
             elif kinds[key] == "int":
                 value = _size(key, value)
+            elif kinds[key] == "float":
+                value = _noise_level(key, value)
             made[key] = value
         if made.get("target_atoms", "all") not in ("all", "backbone"):
             raise ValueError(f"target_atoms is {made['target_atoms']!r}, not all or backbone")
@@ -88,6 +90,12 @@ class Configuration:
     def to_dict(self) -> dict[str, Any]:
         """What `from_dict` reads."""
         return {"model_type": self.model_type, **self.sizes.to_dict(), **asdict(self.help)}
+
+
+def _noise_level(name: str, value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 1e-3 <= value <= 1e6:
+        raise ValueError(f"{name} is {value!r}, not a noise level in Å")
+    return value
 
 
 def _size(name: str, value: Any) -> int:

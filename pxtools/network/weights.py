@@ -98,14 +98,16 @@ def read_model(model: str | None) -> ModelFile:
             header = _header(file)
             file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError, AttributeError, struct.error) as error:
+        metadata = _table(header.pop("__metadata__", None) or {}, "metadata")  # MLX's may be null
+        count = sum(math.prod(_table(tensor, "tensor")["shape"]) for tensor in header.values())
+    except KeyError as error:
+        raise InputError(f"{path}: not a .safetensors file: a tensor has no {error}") from None
+    except (OSError, ValueError, TypeError, RecursionError, struct.error) as error:
         raise InputError(f"{path}: not a readable .safetensors file: {shown(str(error))}") from None
-    metadata = header.pop("__metadata__", None) or {}  # null where MLX writes none
     try:
-        count = sum(math.prod(tensor["shape"]) for tensor in header.values())
         own = from_json(metadata["conformers"]) if "conformers" in metadata else None
     except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path}: {shown(str(error))}") from None
+        raise InputError(f"{path}: conformers: {shown(str(error))}") from None
     configuration = _configuration(path, metadata)
     return ModelFile(
         name=name,
@@ -123,7 +125,13 @@ def _header(file: BinaryIO) -> dict[str, Any]:
     (length,) = struct.unpack("<Q", file.read(8))
     if length > MAX_HEADER_BYTES:
         raise ValueError(f"a header of {length} bytes")
-    return dict(json.loads(file.read(length)))
+    return _table(json.loads(file.read(length)), "header")
+
+
+def _table(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{name}: expected names and values, found {shown(str(value))}")
+    return value
 
 
 def load_network(model: ModelFile, dtype: str = "float32") -> PXDesignD:
@@ -178,10 +186,10 @@ def _configuration(path: Path, metadata: dict[str, str]) -> Configuration:
         source = path.parent / "config.json"
         if not source.is_file():
             raise InputError.of(path, "configuration", f"a config.json at {source}", "none")
-        text = source.read_text("utf-8")
     try:
+        text = source.read_text("utf-8") if text is None else text
         configuration = Configuration.from_dict(json.loads(text))
-    except (ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{source}: not a model's configuration: {shown(str(error))}") from None
     if configuration.model_type not in ARCHITECTURES:
         raise InputError.of(

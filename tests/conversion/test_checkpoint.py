@@ -164,6 +164,47 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, bad: float) -> 
         load_network(read_model(str(tmp_path / "model.safetensors")))
 
 
+def with_header(folder: Path, header: bytes) -> Path:
+    path = folder / "model.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        (b"5", "header: expected names and values, found 5"),
+        (b"[" * 200_000, "recursion"),
+        (b'{"__metadata__": ["config"]}', "metadata: expected names and values"),
+        (b'{"__metadata__": "config conformers"}', "metadata: expected names and values"),
+        (b'{"a": 5}', "tensor: expected names and values, found 5"),
+        (b'{"a": {"dtype": "F32"}}', "a tensor has no 'shape'"),
+        (b'{"a": {"shape": 3}}', "not a readable .safetensors file"),
+        (b'{"a": ', "not a readable .safetensors file"),
+    ],
+)
+def test_files_of_another_shape_are_refused(tmp_path: Path, header: bytes, told: str) -> None:
+    path = with_header(tmp_path, header)
+    shutil.copy(DATA / "tiny/config.json", tmp_path)
+    with pytest.raises(InputError) as refused:
+        read_model(str(path))
+    assert told in str(refused.value) and "\n" not in str(refused.value)
+
+
+SIGMAS = [b'"16"', b"NaN", b"0", b"-1", b"Infinity", b"1e-300", b"true", b"1" + b"0" * 400]
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [b"\xff", b"[" * 200_000, b"5", b"null", *(b'{"sigma_data": %s}' % s for s in SIGMAS)],
+)
+def test_configurations_of_another_shape_are_refused(tmp_path: Path, configuration: bytes) -> None:
+    path = with_header(tmp_path, b"{}")
+    (tmp_path / "config.json").write_bytes(configuration)
+    with pytest.raises(InputError, match="not a model's configuration"):
+        read_model(str(path))
+
+
 def test_a_converted_release_is_the_default(tmp_path: Path) -> None:
     words, folder = small_run(tmp_path, n=1, steps=2)
     at = words.index("-m")
