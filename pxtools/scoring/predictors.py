@@ -143,13 +143,15 @@ def read_confidence(output: Output) -> Confidence:
     if output.errors:
         keys = {layout.pae for layout in LAYOUTS if layout.predictor == output.predictor}
         errors = held if output.errors == output.confidences else _read(output.errors)
-        matrix = errors if isinstance(errors, np.ndarray) else _any_of(errors, keys)
+        matrix = errors if isinstance(errors, np.ndarray) else _any_of(output.errors, errors, keys)
         pae = None if matrix is None else _matrix(output.errors, matrix)
     iptm, ptm = (_share(output.confidences, held, name) for name in ("iptm", "ptm"))
     return Confidence(iptm, ptm, pae)
 
 
-def _any_of(held: dict[str, Any], keys: set[str]) -> Any:
+def _any_of(path: Path, held: Any, keys: set[str]) -> Any:
+    if not isinstance(held, dict):
+        raise DamagedError(f"{path}: it holds no confidences by name")
     return next((held[key] for key in sorted(keys) if key in held), None)
 
 
@@ -175,7 +177,7 @@ def _share(path: Path, held: dict[str, Any], name: str) -> float | None:
         return None
     try:
         number = float(np.asarray(value, float).reshape(-1)[0])
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, IndexError, OverflowError):
         raise DamagedError(f"{path}: {name} is no number") from None
     if not 0 <= number <= 1:
         raise DamagedError(f"{path}: {name} is {number}, not 0 to 1")

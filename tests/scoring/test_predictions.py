@@ -227,7 +227,17 @@ def test_a_binder_predicted_alone(design: RunDir, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [b"{", b"[]", b'{"iptm": 3}', b'{"iptm": "high"}', b'{"pae": [[1, 2]]}', b'{"pae": "x"}'],
+    [
+        *(
+            b"{",
+            b"[]",
+            b"null",
+            b'{"iptm": 3}',
+            b'{"iptm": "high"}',
+            b'{"iptm": 1%s}' % (b"0" * 400),
+        ),
+        *(b'{"pae": [[1, 2]]}', b'{"pae": "x"}'),
+    ],
 )
 def test_what_is_damaged_is_left_out_and_said(text: bytes, design: RunDir, tmp_path: Path) -> None:
     path, folder = colabfold(tmp_path / "predicted", errors_of(design))
@@ -241,6 +251,17 @@ def test_what_is_damaged_is_left_out_and_said(text: bytes, design: RunDir, tmp_p
     done = run("px-score", design.path, "--predictions", folder)
     assert done.returncode == 0 and "this prediction is left out" in done.stderr
     assert not rows_of(design.path / "predictions.csv")
+
+
+@pytest.mark.parametrize("text", ["null", "5", "[1]"])
+def test_errors_of_another_shape_are_damaged(text: str, design: RunDir, tmp_path: Path) -> None:
+    path, folder = af3(tmp_path, errors_of(design))
+    path.touch()
+    (folder / f"{NAME}_confidences.json").write_text(text)
+    output = recognised(folder / f"{NAME}_summary_confidences.json")
+    assert output
+    with pytest.raises(DamagedError, match="no confidences by name"):
+        read_confidence(output)
 
 
 def test_what_cannot_be_compared_is_said(design: RunDir, tmp_path: Path) -> None:
