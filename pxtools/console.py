@@ -60,7 +60,7 @@ class Bar(Protocol):
 
 
 class _NoBar:
-    """Where nobody would see one; tqdm takes longer to load than a small network."""
+    """Where nobody would see one: tqdm need not be loaded for it."""
 
     def update(self) -> None:
         pass

@@ -252,8 +252,9 @@ def measure(n_tokens: int, n_samples: int, dtype: str, repeats: int = 5) -> None
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / kilobyte
     if not ops.on_cpu():
         memory = mx.get_peak_memory() / 1e9
-    in_turn = [step, floor(Config(), features, n_samples, getattr(mx, dtype))]
-    in_turn[1]()
+    products_alone = floor(Config(), features, n_samples, getattr(mx, dtype))
+    products_alone()
+    in_turn = [step, products_alone]
     if dtype != "float32":
         in_turn.append(denoiser_step("float32", features, ref_pos, n_samples)[0])
     times = [[seconds(what) for what in in_turn] for _ in range(repeats)]

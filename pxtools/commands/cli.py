@@ -40,10 +40,10 @@ KINDS = {int: "a whole number", float: "a number"}
 EXIT_HELD_BY_OTHERS = 75
 
 
-def run(command: Callable[..., Any], room: str = "") -> NoReturn:
+def run(command: Callable[..., Any], module: str = "") -> NoReturn:
     """Run a tool's command with the words of the command line, then exit.
 
-    The module that it works in, its `room`, is loaded before, with numpy, gemmi and MLX.
+    The `module` that does its work is loaded before it begins, with the libraries it needs.
     """
     _open_closed_streams()
     _pass_any_text()
@@ -52,7 +52,7 @@ def run(command: Callable[..., Any], room: str = "") -> NoReturn:
     code = 0
     try:
         try:
-            Parser(name, command, room).dispatch(sys.argv[1:], completion=False)
+            Parser(name, command, module).dispatch(sys.argv[1:], completion=False)
         finally:
             sys.stdout.flush()
     except SystemExit as stop:
@@ -142,8 +142,8 @@ class Help(argparse.RawDescriptionHelpFormatter):
 class Parser(argh.ArghParser):
     """Options by the names of the published pipeline, with hyphens too; errors in one line."""
 
-    def __init__(self, name: str, command: Callable[..., Any], room: str = ""):
-        self.room = room
+    def __init__(self, name: str, command: Callable[..., Any], module: str = ""):
+        self.module = module
         self.short = {"-h"} | {flag for flag in options_of(command) if len(flag) == 2}
         super().__init__(prog=name, formatter_class=Help)
         self.set_default_command(command)
@@ -161,15 +161,15 @@ class Parser(argh.ArghParser):
         typed = list(sys.argv[1:] if args is None else args)
         self._refuse_unknown(typed)
         parsed = super().parse_args([underscored(word) for word in typed], namespace)
-        if self.room:
-            self._load_room()
+        if self.module:
+            self._load_module()
         return parsed
 
-    def _load_room(self) -> None:
+    def _load_module(self) -> None:
         """Libraries abort while they are loaded, where memory is short or a signal raises."""
         refuse_without_room(MB_OF_LIBRARIES, f"{self.prog} and its libraries", "raise it")
         with uninterrupted():
-            import_module(self.room)
+            import_module(self.module)
 
     def _refuse_unknown(self, typed: list[str]) -> None:
         known = [flag for action in self._actions for flag in action.option_strings]

@@ -56,9 +56,10 @@ def default_workers() -> int:
 def set_workers(n: int) -> None:
     """Let the CPU work on `n` samples at once. Raises InputError where memory is too limited."""
     global _workers, _n_workers
-    if n > 1:
-        refuse_without_room(n * MB_OF_WORKER, f"{n} workers", "raise it, or make --workers smaller")
-    refuse_without_room(MB_OF_WORKER, "a worker's buffers", "raise it")
+    several = (f"{n} workers", "raise it, or make --workers smaller")
+    refuse_without_room(
+        n * MB_OF_WORKER, *(several if n > 1 else ("a worker's buffers", "raise it"))
+    )
     _take_buffers(n + 1)  # for the main thread too
     _workers, _n_workers = ThreadPoolExecutor(n), n
 

@@ -42,7 +42,7 @@ def open_run(run: RunDir, record: RunRecord, n_sample: int, blas: str) -> RunJso
 
 
 def _versions() -> dict[str, str]:
-    """By the libraries' own word: importlib.metadata takes ten times as long."""
+    """By the libraries' own word: importlib.metadata, which knows them too, takes long to load."""
     import gemmi
     import mlx.core as mx
     import numpy as np

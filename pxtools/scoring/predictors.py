@@ -136,23 +136,23 @@ def _first(folder: Path, patterns: tuple[str, ...], words: dict[str, str]) -> Pa
 
 def read_confidence(output: Output) -> Confidence:
     """Raises DamagedError."""
-    held = _read(output.confidences)
-    if not isinstance(held, dict):
-        raise DamagedError(f"{output.confidences}: it holds no confidences by name")
+    held = _by_name(output.confidences, _read(output.confidences))
     pae = None
     if output.errors:
         keys = {layout.pae for layout in LAYOUTS if layout.predictor == output.predictor}
         errors = held if output.errors == output.confidences else _read(output.errors)
-        matrix = errors if isinstance(errors, np.ndarray) else _any_of(output.errors, errors, keys)
-        pae = None if matrix is None else _matrix(output.errors, matrix)
+        if not isinstance(errors, np.ndarray):
+            named = _by_name(output.errors, errors)
+            errors = next((named[key] for key in sorted(keys) if key in named), None)
+        pae = None if errors is None else _matrix(output.errors, errors)
     iptm, ptm = (_share(output.confidences, held, name) for name in ("iptm", "ptm"))
     return Confidence(iptm, ptm, pae)
 
 
-def _any_of(path: Path, held: Any, keys: set[str]) -> Any:
+def _by_name(path: Path, held: Any) -> dict[str, Any]:
     if not isinstance(held, dict):
         raise DamagedError(f"{path}: it holds no confidences by name")
-    return next((held[key] for key in sorted(keys) if key in held), None)
+    return held
 
 
 def _read(path: Path) -> Any:
