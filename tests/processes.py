@@ -22,39 +22,6 @@ def environment(**more: str) -> dict[str, str]:
     return {**own, "PXTOOLS_WEIGHTS": "/nonexistent", "PYTHONUNBUFFERED": "1", **more}
 
 
-DROPPING = """
-import os, signal
-from pxtools.interrupt import Interrupted
-from {module} import {owner} as owner
-{before}
-called = owner.{name}
-
-def drops(*words):
-    try:
-        os.kill(os.getpid(), signal.SIGTERM)
-    except Interrupted:
-        pass  # as MLX does while it takes an array over
-    return called(*words)
-
-owner.{name} = drops
-from pxtools.commands.{tool} import main
-main()
-"""
-
-
-def dropping(tool: str, module: str, what: str, *words: object, before: str = "") -> list[str]:
-    """A command that is told to stop whenever it calls `what`, where that is lost."""
-    owner, name = what.split(".")
-    program = DROPPING.format(
-        tool=tool.removeprefix("px-").replace("-", "_"),
-        module=module,
-        owner=owner,
-        name=name,
-        before=before,
-    )
-    return [sys.executable, "-c", program, *map(str, words)]
-
-
 def run(
     tool: str, *words: object, stdin: str = "", cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:

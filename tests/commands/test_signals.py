@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import DATA
-from processes import command, dropping, environment, run, small_run
+from processes import command, environment, run, small_run
 
 from pxtools.runs.state_head import StateHead
 
@@ -278,6 +278,39 @@ def test_a_chunk_finished_at_the_stop_is_handed_on(tmp_path: Path, when: str) ->
     assert sampled.returncode == 130, sampled.stderr
     assert sampled.stdout.splitlines() == [str(folder / "chunks/samples_0-1.msgpack")]
     assert sampled.stderr.count("✓ Completed chunk 1/2") == 1
+
+
+DROPPING = """
+import os, signal
+from pxtools.interrupt import Interrupted
+from {module} import {owner} as owner
+{before}
+called = owner.{name}
+
+def drops(*words):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except Interrupted:
+        pass  # as MLX does while it takes an array over
+    return called(*words)
+
+owner.{name} = drops
+from pxtools.commands.{tool} import main
+main()
+"""
+
+
+def dropping(tool: str, module: str, what: str, *words: object, before: str = "") -> list[str]:
+    """A command that is told to stop whenever it calls `what`, where that is lost."""
+    owner, name = what.split(".")
+    program = DROPPING.format(
+        tool=tool.removeprefix("px-").replace("-", "_"),
+        module=module,
+        owner=owner,
+        name=name,
+        before=before,
+    )
+    return [sys.executable, "-c", program, *map(str, words)]
 
 
 def test_a_stop_that_is_dropped_on_its_way_stops_after_the_step(tmp_path: Path) -> None:

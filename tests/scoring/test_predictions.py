@@ -228,15 +228,14 @@ def test_a_binder_predicted_alone(design: RunDir, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *(
-            b"{",
-            b"[]",
-            b"null",
-            b'{"iptm": 3}',
-            b'{"iptm": "high"}',
-            b'{"iptm": 1%s}' % (b"0" * 400),
-        ),
-        *(b'{"pae": [[1, 2]]}', b'{"pae": "x"}'),
+        b"{",
+        b"[]",
+        b"null",
+        b'{"iptm": 3}',
+        b'{"iptm": "high"}',
+        b'{"iptm": 1%s}' % (b"0" * 400),
+        b'{"pae": [[1, 2]]}',
+        b'{"pae": "x"}',
     ],
 )
 def test_what_is_damaged_is_left_out_and_said(text: bytes, design: RunDir, tmp_path: Path) -> None:
