@@ -35,15 +35,16 @@ def warn(text: str) -> None:
 def say(text: str = "") -> None:
     """Print a line on stderr, above a live bar if there is one.
 
-    Where stderr cannot be written (a terminal that is gone, a full disk) nobody is told.
+    In one piece: a signal that came before its end would leave half a line. Where stderr cannot
+    be written (a terminal that is gone, a full disk) nobody is told.
     """
     with suppress(OSError):
         if is_live(sys.stderr):
             from tqdm import tqdm
 
-            tqdm.write(WIPE + text, file=sys.stderr)
+            tqdm.write(f"{WIPE}{text}\n", file=sys.stderr, end="")
         else:
-            print(text, file=sys.stderr, flush=True)
+            print(f"{text}\n", file=sys.stderr, end="", flush=True)
 
 
 def duration(seconds: float) -> str:
