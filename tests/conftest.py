@@ -30,7 +30,7 @@ TaskFile = Callable[..., str]
 @pytest.hookimpl(optionalhook=True)  # without xdist there is none
 def pytest_xdist_auto_num_workers() -> int:
     """More than there are cores: many tests wait, for a cluster, a browser or a clock."""
-    return cores() + 2
+    return cores() + 1
 
 
 def fixture_task(name: str) -> dict[str, Any]:

@@ -281,6 +281,16 @@ def contiguous(x: A, like: Linear) -> A:
     return np.ascontiguousarray(x)
 
 
+def pad(x: A, before: int, after: int) -> A:
+    """(S, n, c) with so many zeros before and after its n rows."""
+    if isinstance(x, mx.array):
+        return mx.pad(x, [(0, 0), (before, after), (0, 0)])
+    n_samples, n, width = x.shape
+    out = np.zeros((n_samples, before + n + after, width), x.dtype)  # np.pad is slow for a few atoms
+    out[:, before : before + n] = x
+    return out
+
+
 def layer_norm(x: A, weight: mx.array | None = None, bias: mx.array | None = None) -> A:
     """Over the last axis; the result is an array of its own."""
     if isinstance(x, mx.array):

@@ -278,7 +278,7 @@ class Windows:
     def queries(self, x: A) -> A:
         """(S, A, c) -> (S, W, 32, c), zeros after the last atom"""
         after = self.count * self.n_queries - self.n_atoms
-        x = ops.namespace(x).pad(x, [(0, 0), (0, after), (0, 0)])
+        x = ops.pad(x, 0, after)
         return x.reshape(x.shape[0], self.count, self.n_queries, x.shape[-1])
 
     def keys(self, x: A) -> A:
@@ -286,7 +286,7 @@ class Windows:
         if isinstance(x, mx.array):
             return mx.take(x, mx.array(self.key_index), axis=1)
         after = (self.count - 1) * self.n_queries + self.n_keys - self.before - self.n_atoms
-        x = np.pad(x, [(0, 0), (self.before, after), (0, 0)])
+        x = ops.pad(x, self.before, after)
         windows = sliding_window_view(x, self.n_keys, axis=1)[:, :: self.n_queries]
         return windows.swapaxes(2, 3)  # of the padded atoms' memory
 

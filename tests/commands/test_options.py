@@ -597,7 +597,7 @@ only_linux = pytest.mark.skipif(
 
 @pytest.mark.slow
 @only_linux
-@pytest.mark.parametrize("megabytes", [150, *range(200, 420, 10), 450, 600, 900, 1200])
+@pytest.mark.parametrize("megabytes", [150, *range(200, 420, 20), 450, 600, 900, 1200])
 def test_too_little_memory_is_told_in_one_line(tmp_path: Path, megabytes: int) -> None:
     words, _ = small_run(tmp_path, n=8, chunk=8, steps=2)
     done = limited(megabytes, "px-sample", *words, "--workers", 2)
