@@ -286,7 +286,7 @@ def pad(x: A, before: int, after: int) -> A:
     if isinstance(x, mx.array):
         return mx.pad(x, [(0, 0), (before, after), (0, 0)])
     n_samples, n, width = x.shape
-    out = np.zeros((n_samples, before + n + after, width), x.dtype)  # np.pad is slow for a few atoms
+    out = np.zeros((n_samples, before + n + after, width), x.dtype)  # np.pad is slow for few atoms
     out[:, before : before + n] = x
     return out
 

@@ -42,6 +42,8 @@ from pxtools.task.types import Task
 if TYPE_CHECKING:
     from pxtools.network.pxdesign import PXDesignD
 
+    Network = Callable[[str], PXDesignD]  # in a precision
+
 
 @dataclass(frozen=True)
 class SampleRequest:
@@ -90,10 +92,10 @@ def sample(request: SampleRequest, finished: Finished = lambda path: None) -> Sa
     model = read_model(request.model)
     ops.choose_device(request.device, request.workers)
     _name_model(model, request.model, request.settings.schedule)
-    opened = list(_opened(request, model))
+    network = cache(partial(load_network, model))  # for a run that is new, or that lacks something
+    opened = list(_opened(request, model, network))
     for dtype in sorted({one.record.model.dtype for one in opened} - {"float32"}):
         say(f"The network's matrix products are done in {dtype}")
-    network = cache(partial(load_network, model))  # only if something is missing
     parts = [_sample_run(one, network, request, finished) for one in opened]
     return Sampled(sum(part.failed for part in parts), sum(part.held_by_others for part in parts))
 
@@ -113,26 +115,33 @@ class Opened:
         return self.design.task.binder_lengths.of_sample(self.record.seed, sample)
 
 
-def _opened(request: SampleRequest, model: ModelFile) -> Iterator[Opened]:
+def _opened(request: SampleRequest, model: ModelFile, network: Network) -> Iterator[Opened]:
     """The run of each task and seed, once all tasks are known to be sound."""
     designs = [prepare(task, read_target(task), model) for task in request.tasks]
     of_name = {design.task.name: design for design in designs}
     for task, seed, run in runs_of(request):
-        yield _open(request, model, of_name[task.name], run, seed)
+        yield _open(request, model, network, of_name[task.name], run, seed)
 
 
 def _open(
-    request: SampleRequest, model: ModelFile, design: Design, run: RunDir, seed: int
+    request: SampleRequest,
+    model: ModelFile,
+    network: Network,
+    design: Design,
+    run: RunDir,
+    seed: int,
 ) -> Opened:
     begun_in = precision_begun(run)
     dtype = precision(request.dtype, begun_in, model, run.path)
     record = run_record(design, model, dtype, request.settings.schedule, seed)
+    if not run.run_json.exists():
+        network(dtype)  # a model that is refused begins no run
     try:
         begun = open_run(run, record, request.settings.N_sample, ops.arithmetic(dtype))
     except InputError:
         if precision_begun(run) == begun_in:
             raise
-        return _open(request, model, design, run, seed)  # another process has just begun it
+        return _open(request, model, network, design, run, seed)  # another has just begun it
     return Opened(run, record, begun.versions, design, model.help)
 
 
@@ -164,7 +173,7 @@ def run_record(
 
 
 def _sample_run(
-    opened: Opened, network: Callable[[str], PXDesignD], request: SampleRequest, finished: Finished
+    opened: Opened, network: Network, request: SampleRequest, finished: Finished
 ) -> Sampled:
     """Generate what a run lacks."""
     run, record, part = opened.run, opened.record, request.part

@@ -164,6 +164,23 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, bad: float) -> 
         load_network(read_model(str(tmp_path / "model.safetensors")))
 
 
+@pytest.mark.slow
+def test_a_broken_model_leaves_no_run_that_the_repaired_one_would_not_go_on_with(
+    tmp_path: Path,
+) -> None:
+    words, folder = small_run(tmp_path, n=1, steps=1)
+    words[words.index("-m") + 1] = tmp_path / "model.safetensors"
+    shutil.copy(DATA / "tiny/config.json", tmp_path)
+    whole = (DATA / "tiny/weights.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").write_bytes(whole[:-9])
+    refused = run("px-sample", *words)
+    assert refused.returncode == 2 and "weights and configuration do not agree" in refused.stderr
+    assert not folder.exists()
+    (tmp_path / "model.safetensors").write_bytes(whole)
+    done = run("px-sample", *words)
+    assert done.returncode == 0, done.stderr
+
+
 def with_header(folder: Path, header: bytes) -> Path:
     path = folder / "model.safetensors"
     path.write_bytes(struct.pack("<Q", len(header)) + header)
