@@ -17,6 +17,7 @@ from processes import TINY, command, environment, run, small_run, write_task
 from pxtools.runs.chunk import read_chunk
 from pxtools.structure.geometry import superposition
 
+FILES_MD = Path(__file__).parents[2] / "docs" / "files.md"
 JUST = Path(sys.prefix) / "bin" / "just"
 WORDS = """\
 ============================================================
@@ -89,6 +90,10 @@ def test_the_printed_words_are_the_documented_ones(tmp_path: Path) -> None:
     assert not (folder / "SUCCESS_FILE").exists()
     quiet = run("px-sample", *words, "--quiet")
     assert lines_of_run(quiet.stderr) == ""
+    said = [done.stderr for done in (sampled, written, again, rewritten, more)]
+    documented = FILES_MD.read_text().split("## Progress lines")[1].split("\n## ")[0]
+    lines = [line[4:] for line in documented.splitlines() if line.startswith("    ")]
+    assert len(lines) == 15 and set(lines) <= set("\n".join(said).splitlines())
 
 
 @pytest.mark.slow

@@ -279,7 +279,7 @@ def test_structures_that_cannot_be_used(designs: list[Path], tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_ten_times_equals_an_undisturbed_one(tmp_path: Path) -> None:
-    paths = write_designs(tmp_path / "designs", 40, target=20, length=12)
+    paths = write_designs(tmp_path / "designs", 30, target=20, length=12)
     words = [*paths, "--num_seqs", 2, "--temperature", 0.1]
     done = run("px-sequence", *words, "-o", tmp_path / "whole")
     assert done.returncode == 0, done.stderr
@@ -290,7 +290,7 @@ def test_a_run_that_is_killed_ten_times_equals_an_undisturbed_one(tmp_path: Path
 
     rng, codes = np.random.default_rng(0), []
     for number in ([signal.SIGKILL, signal.SIGTERM, signal.SIGINT] * 4)[:10]:
-        wanted = n_lines() + int(rng.integers(2, 8))
+        wanted = n_lines() + int(rng.integers(2, 6))
         process = subprocess.Popen(
             command("px-sequence", *words, "-o", tmp_path / "killed"),
             stdout=subprocess.PIPE,
