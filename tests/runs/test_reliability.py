@@ -13,7 +13,17 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
-from faults import FAULTS, STEPS, Fault, assert_same, make_reference, run_folder, try_fault
+from faults import (
+    CHUNK,
+    FAULTS,
+    SAMPLES,
+    STEPS,
+    Fault,
+    assert_same,
+    make_reference,
+    run_folder,
+    try_fault,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from processes import command, environment, run, small_run, write_task
@@ -47,7 +57,7 @@ def test_fault(fault: Fault, reference: Path) -> None:
 
 def copied(reference: Path, tmp_path: Path) -> tuple[list[Any], Path]:
     shutil.copytree(reference, tmp_path, dirs_exist_ok=True)
-    words, folder = small_run(tmp_path, n=4, chunk=2, steps=STEPS)
+    words, folder = small_run(tmp_path, n=SAMPLES, chunk=CHUNK, steps=STEPS)
     return words, folder
 
 
@@ -55,14 +65,14 @@ def test_a_kill_between_the_last_chunk_and_its_state_leaves_no_state_behind(
     reference: Path, tmp_path: Path
 ) -> None:
     words, folder = copied(reference, tmp_path)
-    (folder / "chunks" / "samples_2-3.state").write_bytes(b"of a chunk that is there by now")
+    (folder / "chunks" / "samples_2-2.state").write_bytes(b"of a chunk that is there by now")
     assert run("px-sample", *words).returncode == 0
     assert_same(tmp_path, reference)
 
 
 def test_a_write_that_was_cut_off_is_removed_after_an_hour(reference: Path, tmp_path: Path) -> None:
     words, folder = copied(reference, tmp_path)
-    old, fresh = (folder / "chunks" / f".samples_2-3.msgpack.{pid}.tmp" for pid in (1, 2))
+    old, fresh = (folder / "chunks" / f".samples_2-2.msgpack.{pid}.tmp" for pid in (1, 2))
     for path in (old, fresh):
         path.write_bytes(b"half a chu")
     os.utime(old, (time.time() - 3700, time.time() - 3700))
@@ -129,7 +139,7 @@ def test_a_run_json_of_an_older_version_still_resumes(reference: Path, tmp_path:
     (folder / "predictions" / "bpti_sample_0.cif").unlink()
     (folder / "chunks" / "samples_0-1.msgpack").unlink()
     done = run("pxdesign", "pipeline", *words)
-    assert done.returncode == 0 and "3 samples already exist" in done.stderr
+    assert done.returncode == 0 and "2 samples already exist" in done.stderr
 
 
 def test_links_in_the_results_are_refused(reference: Path, tmp_path: Path) -> None:
@@ -208,7 +218,7 @@ def test_success_only_when_every_cif_parses(reference: Path, tmp_path: Path) -> 
     text = cif.read_bytes().replace(b"ATOM 1 N", b"ATOM 1 N extra")  # sealed, and not mmCIF
     text = text[: text.rindex(b"# px-tools")]
     cif.write_bytes(text + b"# px-tools sha256 " + sha256(text).hexdigest().encode() + b"\n")
-    left = run("px-write-cif", folder / "chunks" / "samples_2-3.msgpack")
+    left = run("px-write-cif", folder / "chunks" / "samples_2-2.msgpack")
     assert "set aside" in left.stderr and not (folder / "SUCCESS_FILE").exists()
     assert run("pxdesign", "pipeline", *words).returncode == 0
     assert (folder / "SUCCESS_FILE").exists()
