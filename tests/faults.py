@@ -227,7 +227,8 @@ def replaced(folder: Path, reference: Path, rng: random.Random) -> None:
 
 def disk_full(folder: Path, reference: Path, rng: random.Random) -> None:
     """no room for a file (size limit hit in the middle of a write), then room again"""
-    limit = rng.randrange(1000, 30_000)
+    sizes = [len(data) for name, data in contents(reference).items() if "/" in name]
+    limit = rng.randrange(1000, min(sizes))  # a chunk or a CIF needs more, run.json less
     limits = (limit, limit)
     if rng.random() < 0.5:  # while sampling
         process = start(folder)
