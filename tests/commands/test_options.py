@@ -496,6 +496,7 @@ def test_closed_streams(tmp_path: Path) -> None:
     assert no_stdout.returncode == 0 and "Completed chunk 2/2" in no_stdout.stderr
 
 
+@pytest.mark.slow
 def test_files_for_another_tool_are_told_what_makes_the_right_ones(tmp_path: Path) -> None:
     words, _ = small_run(tmp_path, n=1, steps=2)
     chunk = run("px-sample", *words).stdout
@@ -611,6 +612,7 @@ def test_too_little_memory_is_told_in_one_line(tmp_path: Path, megabytes: int) -
         )
 
 
+@pytest.mark.slow
 @only_linux
 @pytest.mark.parametrize("tool", TOOLS)
 @pytest.mark.parametrize("megabytes", [80, 110, 140, 190])

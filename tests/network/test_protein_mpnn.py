@@ -221,6 +221,7 @@ def test_letters_of_recorded_draws_at_temperature_1(network: ProteinMPNN, fixtur
     np.testing.assert_array_equal(letters, fixture["sample_T1_S"][fixture.order])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("device", "name"), [("cpu", "bpti"), ("cpu", "pmhc"), ("gpu", "bpti")], indirect=["device"]
 )
@@ -242,6 +243,7 @@ def test_fixed_residues_have_the_log_probs_of_the_whole(network: ProteinMPNN) ->
     assert not context.log_probs[fixture.order].any()
 
 
+@pytest.mark.slow
 def test_backbones_side_by_side(network: ProteinMPNN, device: str) -> None:
     """Two backbones in one graph, two sequences each, as each alone."""
     name = {"cpu": "pmhc", "gpu": "few"}[device]
@@ -272,6 +274,7 @@ def some_draws(fixture: Fixture, n: int) -> list[Draw]:
     return [Draw(i, 0, rng.permutation(fixture.order), rng.gumbel(size=shape)) for i in range(n)]
 
 
+@pytest.mark.slow
 def test_a_sequence_has_the_same_bits_in_any_company(network: ProteinMPNN, device: str) -> None:
     if device == "gpu":
         pytest.skip("to float32 rounding there")

@@ -43,6 +43,7 @@ def superposed_one_by_one(places: list[np.ndarray], limit: float) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.5, 1.0, 2.0, 5.0]))
 def test_clusters_are_those_of_all_superpositions(seed: int, limit: float) -> None:
     rng = np.random.default_rng(seed)

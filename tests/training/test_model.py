@@ -18,6 +18,7 @@ def test_the_columns_are_the_papers() -> None:
     assert (ATOM_COLUMNS, TOKEN_COLUMNS, PAIR_COLUMNS) == (385, 46, 139)
 
 
+@pytest.mark.slow
 def test_the_trained_network_gives_the_recorded_numbers(
     features: Features, recorded: Recorded
 ) -> None:
