@@ -56,10 +56,10 @@ def default_workers() -> int:
 def set_workers(n: int) -> None:
     """Let the CPU work on `n` samples at once. Raises InputError where memory is too limited."""
     global _workers, _n_workers
-    several = (f"{n} workers", "raise it, or make --workers smaller")
-    refuse_without_room(
-        n * MB_OF_WORKER, *(several if n > 1 else ("a worker's buffers", "raise it"))
-    )
+    what, cure = f"{n} workers", "raise it, or make --workers smaller"
+    if n == 1:
+        what, cure = "a worker's buffers", "raise it"
+    refuse_without_room(n * MB_OF_WORKER, what, cure)
     _take_buffers(n + 1)  # for the main thread too
     _workers, _n_workers = ThreadPoolExecutor(n), n
 
