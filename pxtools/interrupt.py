@@ -3,16 +3,23 @@
 A front is a program that starts tools and hands signals on to them (pxtools/commands/front.py).
 """
 
+from __future__ import annotations
+
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+T = TypeVar("T")
 
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 # where a tool finds the process ids of the front that started it and of those above that one
@@ -105,7 +112,7 @@ def stop_without(parent: int, *above: int) -> None:
         signal.pthread_kill(main, signal.SIGTERM)
 
     main = threading.get_ident()
-    threading.Thread(target=look, daemon=True).start()
+    in_background(look)
 
 
 def is_running(pid: int) -> bool:
@@ -152,6 +159,26 @@ def uninterrupted() -> Iterator[None]:
         yield
     finally:
         _depth -= 1
-    if not _depth and _postponed is not None:
-        signum, _postponed = _postponed, None
-        raise Interrupted(signum)
+        if not _depth and _postponed is not None:
+            signum, _postponed = _postponed, None
+            raise Interrupted(signum)
+
+
+def results_of(futures: Sequence[Future[T]]) -> list[T]:
+    """What each gives, in order; an interruption ends the waiting for them.
+
+    Future.result() alone may break where a signal strikes: it releases a lock that it lost.
+    """
+    from concurrent.futures import wait
+
+    with uninterrupted():
+        while wait(futures, LOOK_EVERY_SECONDS).not_done:
+            if _postponed is not None and _depth == 1:
+                return []  # nobody gets it: here the block ends with Interrupted
+        return [future.result() for future in futures]
+
+
+def in_background(function: Callable[[], object]) -> None:
+    """Run it in a thread that Python does not wait for when it ends. Raises RuntimeError."""
+    with uninterrupted():  # Thread.start() waits for the thread, and may break as above
+        threading.Thread(target=function, daemon=True).start()

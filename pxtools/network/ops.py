@@ -19,7 +19,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from pxtools.errors import InputError
-from pxtools.interrupt import uninterrupted
+from pxtools.interrupt import results_of, uninterrupted
 from pxtools.machine import cores, refuse_without_room
 from pxtools.network import bfloat16
 
@@ -110,10 +110,11 @@ def on_cores(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     with uninterrupted():  # a thread begun and not yet known to its pool would wait for ever
         futures = [_workers.submit(one, i) for i in range(len(items))]
     try:
-        return [future.result() for future in futures]
+        return results_of(futures)
     finally:
-        for future in futures:
-            future.cancel()  # those not begun, when an interruption ends the step
+        with uninterrupted():
+            for future in futures:
+                future.cancel()  # those not begun, when an interruption ends the step
 
 
 def on_all_cores(function: Callable[[], T]) -> T:

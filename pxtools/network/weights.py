@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from pxtools.errors import InputError, is_out_of_memory, shown
+from pxtools.interrupt import in_background
 from pxtools.machine import refuse_without_room
 from pxtools.network.config import Config, Configuration, Help
 from pxtools.network.conformers import Conformers, from_json
@@ -174,7 +175,7 @@ def _try_threads() -> None:
     over = threading.Event()
     try:
         for _ in range(THREADS_OF_LOAD):
-            threading.Thread(target=over.wait).start()
+            in_background(over.wait)
     finally:
         over.set()
 

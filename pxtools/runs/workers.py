@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pxtools.errors import InputError
-from pxtools.interrupt import is_running, is_suspended, uninterrupted
+from pxtools.interrupt import in_background, is_running, is_suspended, uninterrupted
 from pxtools.runs.files import HOST, clock, write_atomically
 from pxtools.runs.folder import RunDir, samples_in, spans
 from pxtools.runs.shards import Part, Shard, Whole, parse_shard
@@ -151,7 +151,7 @@ class Presence:
 def present(run: RunDir, part: Part, wanted: Collection[int], blas: str) -> Iterator[Presence]:
     """Be seen at work on a run, until the end of the block; `blas` is for people to compare."""
     presence = Presence(run, part, wanted, blas)
-    threading.Thread(target=presence._beat, daemon=True).start()
+    in_background(presence._beat)
     try:
         _forget_dead(run)
         presence._say_at([])

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pxtools.errors import InputError
+from pxtools.interrupt import results_of, uninterrupted
 from pxtools.runs.designs import texts_of
 from pxtools.runs.folder import RunDir
 from pxtools.scoring.clusters import Comparison, lead_by_fold, one_by_one
@@ -95,11 +96,14 @@ class Processes:
         for process in self.started:
             process.kill()
             process.communicate()
-        self.threads.shutdown()
+        self.threads.shutdown(cancel_futures=True)
 
     def answers(self, questions: Iterable[Batch | Folds]) -> Iterator[Any]:
-        for answer in self.threads.map(self._ask, questions):
-            yield from answer
+        with uninterrupted():  # a thread begun and not yet known to its pool would never end
+            asked = [self.threads.submit(self._ask, question) for question in questions]
+        for future in asked:
+            (answers,) = results_of([future])
+            yield from answers
 
     def _ask(self, question: Batch | Folds) -> list[Any]:
         process = self.idle.get()

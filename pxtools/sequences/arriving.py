@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from queue import Empty, Queue
-from threading import Thread
 from typing import TypeVar
+
+from pxtools.interrupt import in_background, uninterrupted
 
 T = TypeVar("T")
 LOOK_EVERY_SECONDS = 0.1
@@ -22,10 +23,11 @@ def as_they_come(items: Iterable[T]) -> Iterator[T | None]:
         except BaseException as error:
             queue.put(error)
 
-    Thread(target=fetch, daemon=True).start()
+    in_background(fetch)
     while True:
         try:
-            item = queue.get(timeout=LOOK_EVERY_SECONDS)
+            with uninterrupted():  # where a signal strikes, the queue's lock may break
+                item = queue.get(timeout=LOOK_EVERY_SECONDS)
         except Empty:
             yield None
             continue

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pxtools.console import LINE_EVERY_FILES, say, warn
 from pxtools.errors import DamagedError, InputError
-from pxtools.interrupt import stop_if_told, uninterrupted
+from pxtools.interrupt import results_of, stop_if_told, uninterrupted
 from pxtools.machine import cores
 from pxtools.network import ops
 from pxtools.network.protein_mpnn import ProteinMPNN
@@ -140,7 +140,8 @@ class _Work:
     def _done(self, most_left: int) -> Iterator[_Outcome]:
         """What is done, in order; waits until no more than `most_left` pieces are in work."""
         while self.in_work and (len(self.in_work) > most_left or self.in_work[0].done()):
-            yield from self.in_work.popleft().result()
+            (outcomes,) = results_of([self.in_work.popleft()])
+            yield from outcomes
 
     def close(self) -> None:
         if self.pool:
