@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pxtools.errors import InputError
-from pxtools.interrupt import results_of, uninterrupted
+from pxtools.interrupt import SIGNALS, results_of, uninterrupted
 from pxtools.runs.designs import texts_of
 from pxtools.runs.folder import RunDir
 from pxtools.scoring.clusters import Comparison, lead_by_fold, one_by_one
@@ -154,9 +154,16 @@ def _parts(batch: Batch) -> Iterator[Batch]:
 
 
 def _start() -> subprocess.Popen[bytes]:
+    """A process that passes over every signal from its first moment on: its asker ends it."""
     one_thread = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "VECLIB_MAXIMUM_THREADS": "1"}
     command = [sys.executable, "-c", f"from {__name__} import main; main()"]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=one_thread)
+    ours = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # inherited
+    try:
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=one_thread
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, ours)
 
 
 def serve(source: BufferedReader, sink: BinaryIO) -> None:
@@ -173,7 +180,5 @@ def serve(source: BufferedReader, sink: BinaryIO) -> None:
 
 
 def main() -> None:
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, signal.SIG_IGN)  # the process that asks says when to end
     with open(0, "rb") as asked, open(1, "wb") as answers:
         serve(asked, answers)

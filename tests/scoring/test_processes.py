@@ -1,6 +1,7 @@
 """Scoring in several processes gives what one process gives."""
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from processes import run
 from pxtools.errors import InputError
 from pxtools.runs.folder import find_runs
 from pxtools.scoring import processes
-from pxtools.scoring.processes import Batch, score_samples
+from pxtools.scoring.processes import Batch, Processes, score_samples
 from pxtools.scoring.summary import How, update
 
 
@@ -39,6 +40,19 @@ def test_what_one_of_them_refuses_is_refused(
     monkeypatch.setattr(processes, "texts_of", lambda *words: iter([(0, b"data_x")]))
     with pytest.raises(InputError):
         list(score_samples(Batch(found, "x", [0, 1, 2], {}), 1))
+
+
+@pytest.mark.parametrize("name", ["INT", "TERM", "HUP"])
+def test_they_answer_whatever_signals_come(results: Path, name: str) -> None:
+    (found,) = find_runs(results)
+    question = Batch(found, "x", [0], {})
+    with Processes(1) as workers:
+        (started,) = workers.started
+        started.send_signal(getattr(signal, f"SIG{name}"))  # while its Python begins
+        (scored,) = workers.answers([question])
+        started.send_signal(getattr(signal, f"SIG{name}"))
+        (again,) = workers.answers([question])
+    assert again.row == scored.row
 
 
 def test_workers_are_one_or_more(results: Path) -> None:
