@@ -28,7 +28,7 @@ export PX_VARIABLES := "preset=" + preset + "\ninput_json_path=" + input_json_pa
 # show the recipes
 [private]
 default:
-    @just --justfile "{{ justfile() }}" --list --unsorted
+    @"{{ just_executable() }}" --justfile "{{ justfile() }}" --list --unsorted
 
 # generate designs, write their CIFs, choose their amino acids (sequences=0: none): just pipeline [preset=extended] [input_json_path=design.json] [dump_dir=results/] [seeds=1,2] [until=100 [N_max=5000]] ...
 [group("design")]

@@ -358,8 +358,11 @@ def test_an_abbreviated_path_is_no_example(option: str, tmp_path: Path) -> None:
     assert "using the example" not in done.stderr
 
 
-def test_recipes_are_listed_in_groups(tmp_path: Path) -> None:
-    listed = just("--list", cwd=tmp_path).stdout
+@pytest.mark.parametrize("words", [["--list"], []])
+def test_recipes_are_listed_in_groups(words: list[str], tmp_path: Path) -> None:
+    done = just(*words, cwd=tmp_path)
+    listed = done.stdout
+    assert done.returncode == 0, done.stderr
     for group, inside in (("design", "pipeline"), ("look", "status"), ("develop", "check")):
         assert re.search(rf"\[{group}\]\n(    \w.*\n)*    {inside}\b", listed), listed
 
