@@ -47,11 +47,11 @@ def run(command: Callable[..., Any], module: str = "") -> NoReturn:
     """
     _open_closed_streams()
     _pass_any_text()
-    catch_interrupts()
     name = command.__name__.replace("_", "-")
     code = 0
     try:
         try:
+            catch_interrupts()
             Parser(name, command, module).dispatch(sys.argv[1:], completion=False)
         finally:
             sys.stdout.flush()

@@ -280,6 +280,24 @@ def test_a_chunk_finished_at_the_stop_is_handed_on(tmp_path: Path, when: str) ->
     assert sampled.stderr.count("✓ Completed chunk 1/2") == 1
 
 
+STOPPED_AS_IT_BEGINS = """
+import os, signal
+from pxtools import interrupt
+
+os.environ[interrupt.FRONT] = str(os.getppid())
+interrupt.in_background = lambda look: os.kill(os.getpid(), signal.SIGHUP)
+from pxtools.commands.sample import main
+main()
+"""
+
+
+def test_a_stop_while_signals_are_set_up_is_told_as_any_other() -> None:
+    program = [sys.executable, "-c", STOPPED_AS_IT_BEGINS]
+    done = subprocess.run(program, capture_output=True, text=True, env=environment())
+    assert done.returncode == 129
+    assert done.stderr == "px-sample: stopped; run the same command to continue\n"
+
+
 DROPPING = """
 import os, signal
 from pxtools.interrupt import Interrupted
