@@ -74,11 +74,13 @@ def stop_if_told() -> None:
 def catch_interrupts(arrived: Callable[[int, FrameType | None], None] = _arrived) -> None:
     """Turn SIGHUP, SIGINT and SIGTERM into Interrupted (or into a call of `arrived`).
 
-    SIGHUP stays ignored under nohup. A tool that a front started stops when the front is gone.
+    SIGHUP stays ignored under nohup. A tool that a front started stops when the front is gone;
+    what its starter held back arrives now.
     """
     for signum in SIGNALS:
         if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:
             signal.signal(signum, arrived)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     if fronts := os.environ.pop(FRONT, ""):
         stop_without(*map(int, fronts.split()))
 
@@ -148,6 +150,18 @@ def _state_in_proc(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return ""
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Let signals wait for the end of the block, and for a process that is started in it longer:
+    until it catches them. A Python that is only beginning would end in a traceback.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

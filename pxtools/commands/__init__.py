@@ -7,8 +7,7 @@ BLAS that starts threads of its own would need memory for nothing, and interrupt
 import os
 import signal
 import sys
-from pathlib import Path
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
-if sys.argv[0] == "-m" or Path(sys.argv[0]).name.startswith("px"):
+if sys.argv[0] == "-m" or sys.argv[0].rpartition("/")[2].startswith("px"):
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
-from pxtools.interrupt import FRONT, catch_interrupts
+from pxtools.interrupt import FRONT, catch_interrupts, held_back
 
 CLOSED_PIPE = 141
 
@@ -39,9 +39,10 @@ class Front:
     ) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", f"pxtools.commands.{tool}", *words]
         variables = {**os.environ, **(environment or {}), FRONT: str(os.getpid())}
-        process = subprocess.Popen(command, env=variables, **streams)
-        self.running.append(process)
-        if self.stopped:  # it came while the tool was started
+        with held_back():
+            process = subprocess.Popen(command, env=variables, **streams)
+            self.running.append(process)
+        if self.stopped:  # it came before the tool was started
             self._hand_on(self.stopped, None)
         return process
 

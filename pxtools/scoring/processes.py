@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import pickle
 import queue
-import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pxtools.errors import InputError
-from pxtools.interrupt import SIGNALS, results_of, uninterrupted
+from pxtools.interrupt import held_back, results_of, uninterrupted
 from pxtools.runs.designs import texts_of
 from pxtools.runs.folder import RunDir
 from pxtools.scoring.clusters import Comparison, lead_by_fold, one_by_one
@@ -154,16 +153,12 @@ def _parts(batch: Batch) -> Iterator[Batch]:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    """A process that passes over every signal from its first moment on: its asker ends it."""
+    """A process that no signal reaches, for it never catches any: its asker ends it."""
     one_thread = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "VECLIB_MAXIMUM_THREADS": "1"}
     command = [sys.executable, "-c", f"from {__name__} import main; main()"]
-    ours = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # inherited
-    try:
-        return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=one_thread
-        )
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, ours)
+    pipe = subprocess.PIPE
+    with held_back():
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, env=one_thread)
 
 
 def serve(source: BufferedReader, sink: BinaryIO) -> None:

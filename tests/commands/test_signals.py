@@ -298,6 +298,23 @@ def test_a_stop_while_signals_are_set_up_is_told_as_any_other() -> None:
     assert done.stderr == "px-sample: stopped; run the same command to continue\n"
 
 
+STOPPED_AT_ONCE = """
+import subprocess
+from pxtools.commands.front import Front
+
+started = Front().start("sample", [], stderr=subprocess.PIPE)
+started.send_signal({signum})  # its Python is not there yet
+print(started.communicate()[1].decode(), started.returncode)
+"""
+
+
+@pytest.mark.parametrize("name", ["INT", "TERM", "HUP"])
+def test_a_stop_before_its_python_is_there_is_told_as_any_other(name: str) -> None:
+    program = STOPPED_AT_ONCE.format(signum=int(getattr(signal, f"SIG{name}")))
+    said = subprocess.check_output([sys.executable, "-c", program], env=environment(), text=True)
+    assert said == f"px-sample: stopped; run the same command to continue\n {STOPS[name]}\n"
+
+
 DROPPING = """
 import os, signal
 from pxtools.interrupt import Interrupted
