@@ -213,7 +213,9 @@ class Parser(argh.ArghParser):
         """argparse's other messages, in words that say what to do."""
         for theirs, ours in WORDS.items():
             message = re.sub(theirs, ours, message)
-        raise InputError(f"{message} ({self.prog} --help explains the options)")
+        is_path = message.startswith("unexpected") and "-i" in self.short
+        hint = "a task file comes after -i; " if is_path else ""
+        raise InputError(f"{message} ({hint}{self.prog} --help explains the options)")
 
 
 def _name(action: argparse.Action) -> str:

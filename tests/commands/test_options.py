@@ -23,6 +23,7 @@ from pxtools.errors import InputError
 ROOT = DATA.parent.parent
 OLD_RUNS = DATA / "old_runs/scored"
 TOOLS = sorted(set(help_texts()) - {"pxdesign"})
+EXPLAINED = "px-sample --help explains the options)"
 
 
 def parser_of(tool: str) -> cli.Parser:
@@ -97,17 +98,14 @@ def test_no_letter_is_an_option_that_nobody_chose(tool: str, letters: str) -> No
         (["--device", "tpu"], "--device: expected one of cpu, gpu, found tpu"),
         (["-o", ""], "--dump_dir: expected a value (folder the results go to), found nothing"),
         (["-o"], "--dump_dir: expected a value after it, found nothing"),
-        (["design.yaml"], "unexpected: design.yaml"),
+        (["design.yaml"], "unexpected: design.yaml (a task file comes after -i; " + EXPLAINED),
         (["--quiet=yes"], "--quiet: takes no value, found 'yes'"),
     ],
 )
 def test_wrong_options_are_told_as_typed_with_the_nearest_right_one(
     words: list[str], answer: str
 ) -> None:
-    assert (
-        refusal("px-sample", *words).removesuffix(" (px-sample --help explains the options)")
-        == answer
-    )
+    assert refusal("px-sample", *words).removesuffix(f" ({EXPLAINED}") == answer
 
 
 def test_what_is_missing_is_named() -> None:
