@@ -173,9 +173,9 @@ def uninterrupted() -> Iterator[None]:
         yield
     finally:
         _depth -= 1
-        if not _depth and _postponed is not None:
-            signum, _postponed = _postponed, None
-            raise Interrupted(signum)
+    if not _depth and _postponed is not None:
+        signum, _postponed = _postponed, None
+        raise Interrupted(signum)
 
 
 def results_of(futures: Sequence[Future[T]]) -> list[T]:

@@ -1,6 +1,7 @@
 """Take things as they come, and know when none is coming just now."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from queue import Empty, Queue
 from typing import TypeVar
 
@@ -25,12 +26,10 @@ def as_they_come(items: Iterable[T]) -> Iterator[T | None]:
 
     in_background(fetch)
     while True:
-        try:
-            with uninterrupted():  # where a signal strikes, the queue's lock may break
-                item = queue.get(timeout=LOOK_EVERY_SECONDS)
-        except Empty:
-            yield None
-            continue
+        item: object = None
+        # where a signal strikes, the queue's lock may break
+        with uninterrupted(), suppress(Empty):
+            item = queue.get(timeout=LOOK_EVERY_SECONDS)
         if item is _END:
             return
         if isinstance(item, BaseException):
