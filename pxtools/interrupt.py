@@ -24,6 +24,7 @@ T = TypeVar("T")
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 # where a tool finds the process ids of the front that started it and of those above that one
 FRONT = "PXTOOLS_FRONT"
+CLOSED_PIPE = 128 + signal.SIGPIPE  # the exit code of a tool whose reader is gone
 LOOK_EVERY_SECONDS = 0.2
 SAME_STOP_SECONDS = 1.0  # a terminal and a front, or two fronts, may tell of one stop twice
 
@@ -147,7 +148,8 @@ def is_suspended(pid: int) -> bool:
 def _state_in_proc(pid: int) -> str:
     """A letter; empty where there is no /proc."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")  # a name may be cut
+        return stat.rpartition(")")[2].split()[0]
     except OSError:
         return ""
 

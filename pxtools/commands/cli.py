@@ -5,7 +5,6 @@ import codecs
 import io
 import os
 import re
-import signal
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ from pxtools import __version__
 from pxtools.console import say
 from pxtools.errors import InputError, is_out_of_memory, shown
 from pxtools.interrupt import (
+    CLOSED_PIPE,
     Interrupted,
     catch_interrupts,
     finish_what_is_piped_in,
@@ -27,7 +27,6 @@ from pxtools.interrupt import (
 )
 from pxtools.machine import MB_OF_LIBRARIES, refuse_without_room
 
-CLOSED_PIPE = 128 + signal.SIGPIPE
 WORDS = {  # argparse's messages and ours
     r"^argument (?:\S+/)?(\S+): ": r"\1: ",
     "the following arguments are required: (.*)": r"missing: \1",
@@ -47,8 +46,15 @@ def run(command: Callable[..., Any], module: str = "") -> NoReturn:
     """
     _open_closed_streams()
     _pass_any_text()
+    try:
+        code = _exit_code(command, module)
+    except Interrupted as stop:  # while the last line was said
+        code = stop.exit_code
+    leave(code)
+
+
+def _exit_code(command: Callable[..., Any], module: str) -> int:
     name = command.__name__.replace("_", "-")
-    code = 0
     try:
         try:
             catch_interrupts()
@@ -56,16 +62,16 @@ def run(command: Callable[..., Any], module: str = "") -> NoReturn:
         finally:
             sys.stdout.flush()
     except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else 0
+        return stop.code if isinstance(stop.code, int) else 0
     except Interrupted as stop:
         say(f"{name}: stopped; run the same command to continue")
-        code = stop.exit_code
+        return stop.exit_code
     except BrokenPipeError:
-        code = CLOSED_PIPE
+        return CLOSED_PIPE
     except (InputError, OSError, MemoryError, RuntimeError, SystemError, ImportError) as error:
         say(f"{name}: {_in_one_line(error, command)}")
-        code = 2
-    leave(code)
+        return 2
+    return 0
 
 
 def _in_one_line(error: Exception, command: Callable[..., Any]) -> str:
@@ -229,6 +235,11 @@ def options_of(command: Callable[..., Any]) -> set[str]:
         for spec in command.argh_args  # type: ignore[attr-defined]
         for flag in spec.cli_arg_names
     }
+
+
+def those_given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that are not at rest; 0 is a value."""
+    return {n: value for n, value in options.items() if value is not None and value is not False}
 
 
 def _nearest(name: str, known: list[str]) -> str | None:

@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
-from pxtools.interrupt import FRONT, catch_interrupts, held_back
-
-CLOSED_PIPE = 141
+from pxtools.interrupt import CLOSED_PIPE, FRONT, catch_interrupts, held_back
 
 
 class Front:

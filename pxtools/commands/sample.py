@@ -96,7 +96,7 @@ def _together(
         raise InputError.of_option("--gpus", "either --gpus or --processes", "both")
     if options["input_json_path"] == "-":
         raise InputError.of_option("-i", "a file, which all processes read", "-")
-    given = {name: value for name, value in options.items() if value not in (None, False)}
+    given = cli.those_given(options)
     if processes is not None:
         environments = for_processes(processes)
         given = {"device": "cpu", "workers": max(1, cores() // processes)} | given

@@ -70,7 +70,7 @@ def submission(
     """The job that the words of the command line ask for. Raises InputError."""
     from pxtools.clusters.scripts import Job, Resources
 
-    given = {name: value for name, value in sampling.items() if value not in (None, False)}
+    given = cli.those_given(sampling)
     for name in ONE_PROCESS:
         if name in given:
             raise InputError(f"--{name}: it is for one px-sample; --shards shares out all samples")

@@ -79,7 +79,8 @@ class Together(Front):
     def sample(self, environments: Sequence[Mapping[str, str]]) -> int:
         """Run a process in each environment to its end; the exit code of all together."""
         codes = self._run(environments)
-        survivor = next((e for e, c in zip(environments, codes, strict=True) if c >= 0), None)
+        ended = zip(environments, codes, strict=False)  # fewer where a stop came before all began
+        survivor = next((environment for environment, code in ended if code >= 0), None)
         for _ in environments:
             if survivor is None or self.stopped or min(codes) >= 0:
                 break
@@ -122,7 +123,7 @@ class Together(Front):
 
     def _read(self, process: int, is_path: bool, stream: IO[bytes]) -> None:
         for line in stream:
-            self.lines.put(Line(process, is_path, line.decode(errors="replace").rstrip("\n")))
+            self.lines.put(Line(process, is_path, os.fsdecode(line).rstrip("\n")))
         self.lines.put(Line(process, is_path, None))
 
     def _pass_on(self, line: Line) -> None:

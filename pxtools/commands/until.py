@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from pxtools.commands.front import Front
-from pxtools.console import say, warn
+from pxtools.console import duration, say, warn
 
 N_MAX = 5000  # samples of each run, where nothing else is asked for
 GROWTH = 4  # a round makes at most so many times the designs that there are
@@ -48,8 +48,8 @@ def sample_until(
         if code := sample(words):
             return code
         tally = tally_of(front, folder)
-        if tally is None:
-            return front.wait() or INCOMPLETE
+        if isinstance(tally, int):
+            return tally
         if tally.designs > before:
             pace = (time.monotonic() - begun) / (tally.designs - before)
         before = tally.designs
@@ -64,26 +64,20 @@ def sample_until(
             warn(f"{found}, {until} were asked for; N_max={n_max} allows no more samples")
             return INCOMPLETE
         more = n_sample * tally.runs - tally.designs
-        say(f"  Round {number}: {found}; next {more} designs, about {_duration(more * pace)}")
+        say(f"  Round {number}: {found}; next {more} designs, about {duration(more * pace)}")
         words = [f"--N_sample={n_sample}"]
     raise AssertionError("count() ends never")
 
 
-def tally_of(front: Front, folder: str) -> Tally | None:
-    """Score what has no row yet and count; None where px-score failed or was stopped."""
+def tally_of(front: Front, folder: str) -> Tally | int:
+    """Score what has no row yet and count; an exit code where px-score failed or was stopped."""
     if front.stopped:
-        return None
+        return front.wait()
     scoring = front.start("score", ["--json", "--quiet", folder], stdout=subprocess.PIPE)
     assert scoring.stdout
     text = scoring.stdout.read()
-    if front.wait():
-        return None
+    if code := front.wait():
+        return code
     rows = json.loads(text)
     runs = {row["folder"] for row in rows}
     return Tally(len(rows), sum(not row["failed"] for row in rows), len(runs))
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s"

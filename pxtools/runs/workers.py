@@ -1,7 +1,7 @@
 """Which processes are at work on a run, on whatever host: a small file each, touched as they go.
 
 Locks may hold on one host only, or not at all. These files are for px-status, and keep processes
-that have no part of their own from making the same samples; nothing depends on them.
+that have no part of their own from making the same samples where there are no locks.
 """
 
 from __future__ import annotations
@@ -40,12 +40,16 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """Whether it is at work: by its process on this host, by its last sign on others."""
+        """Whether it is at work, by its last sign and on this host by its process too.
+
+        A process that is suspended gives none; another may have the number of one that died.
+        """
         if self.ended:
             return False
+        is_heard = self.silent_seconds < SILENT_SECONDS
         if self.host == HOST and self.pid != os.getpid():
-            return is_running(self.pid)
-        return self.silent_seconds < SILENT_SECONDS
+            return is_running(self.pid) and (is_heard or is_suspended(self.pid))
+        return is_heard
 
     @property
     def suspended(self) -> bool:

@@ -298,6 +298,29 @@ def test_a_stop_while_signals_are_set_up_is_told_as_any_other() -> None:
     assert done.stderr == "px-sample: stopped; run the same command to continue\n"
 
 
+STOPPED_AT_THE_LAST_LINE = """
+import os, signal, sys
+from pxtools.commands import cli
+said = cli.say
+
+def say(text):
+    said(text)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+cli.say = say
+sys.argv = ["px-status", "nowhere"]
+from pxtools.commands.status import main
+main()
+"""
+
+
+def test_a_stop_while_the_last_line_is_said_gives_no_other() -> None:
+    program = [sys.executable, "-c", STOPPED_AT_THE_LAST_LINE]
+    done = subprocess.run(program, capture_output=True, text=True, env=environment())
+    assert done.returncode == 143
+    assert done.stderr.count("\n") == 1 and "nowhere" in done.stderr
+
+
 STOPPED_AT_ONCE = """
 import subprocess
 from pxtools.commands.front import Front

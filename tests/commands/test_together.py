@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -64,6 +65,37 @@ def test_four_processes_say_and_make_what_one_does(reference: Path, tmp_path: Pa
     again = run("px-sample", *words, "--processes", 2)
     assert again.returncode == 0 and again.stderr.count("already completed") == 1
     assert len(again.stdout.split()) == N / CHUNK
+
+
+def test_zero_is_a_value(tmp_path: Path) -> None:
+    words, folder = small_run(tmp_path, n=1, chunk=1, steps=1)
+    assert run("px-sample", *words, "--gamma0", 0, "--processes", 1).returncode == 0
+    assert json.loads((folder / "run.json").read_text())["schedule"]["gamma0"] == 0
+
+
+def test_paths_of_whatever_bytes_are_handed_on(tmp_path: Path) -> None:
+    words, _ = small_run(tmp_path, n=1, chunk=1, steps=1)
+    out = tmp_path / os.fsdecode(b"caf\xe9")
+    sampled = subprocess.run(
+        command("px-sample", *words, "-o", out, "--processes", 1),
+        capture_output=True,
+        env=environment(),
+    )
+    assert Path(os.fsdecode(sampled.stdout.rstrip())).is_file(), sampled.stderr
+
+
+STOPPED_BEFORE_IT_STARTED = """
+from pxtools.commands.together import Together
+together = Together([], 1)
+together._hand_on(15, None)
+assert together.sample([{}, {}]) == 143
+"""
+
+
+def test_a_stop_before_the_first_process_starts_none() -> None:
+    program = [sys.executable, "-c", STOPPED_BEFORE_IT_STARTED]
+    done = subprocess.run(program, capture_output=True, text=True, env=environment())
+    assert done.returncode == 0, done.stderr
 
 
 def test_one_of_four_processes_killed(reference: Path, tmp_path: Path) -> None:

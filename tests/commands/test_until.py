@@ -60,6 +60,10 @@ def test_it_ends_when_no_more_are_allowed(
     assert "N_max=100 allows no more samples" in capsys.readouterr().err
 
 
+def test_what_px_score_refuses_ends_it_with_its_code(tmp_path: Path) -> None:
+    assert sample_until(Front(), lambda words: 0, str(tmp_path / "none"), 1, 10) == 2
+
+
 @pytest.mark.slow
 def test_a_pipeline_goes_on_in_rounds(tmp_path: Path) -> None:
     """Designs of the tiny model pass nothing: all that is allowed is made, once."""

@@ -3,10 +3,12 @@
 import errno
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import faults
@@ -30,7 +32,7 @@ from pxtools.runs.files import (
 from pxtools.runs.folder import RunDir
 from pxtools.runs.record import RunJson
 from pxtools.runs.shards import SampleRange, Shard, parse_part
-from pxtools.runs.workers import SILENT_SECONDS, workers_of
+from pxtools.runs.workers import SILENT_SECONDS, Worker, workers_of
 from pxtools.sampling.plan import grid
 
 N = 6  # samples, in chunks of two
@@ -187,6 +189,19 @@ EVERY_FILE_SYSTEM = pytest.mark.parametrize(
         ),
     ],
 )
+
+
+def test_a_process_with_the_number_of_one_that_died_is_not_at_work(tmp_path: Path) -> None:
+    another = subprocess.Popen(["sleep", "60"])
+    died = Worker(tmp_path, HOST, another.pid, None, [0], [0], False, 3 * SILENT_SECONDS)
+    assert not died.alive
+    assert replace(died, silent_seconds=1.0).alive
+    another.send_signal(signal.SIGSTOP)
+    while not died.suspended:
+        time.sleep(0.01)
+    assert died.alive, "it cannot give a sign"
+    another.kill()
+    another.wait()
 
 
 @linux
