@@ -5,7 +5,8 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import NoReturn, Protocol, TextIO
+from functools import cache
+from typing import Any, Protocol, TextIO
 
 RULE = "=" * 60
 LEFT_TO_OTHERS = "Nothing left to do here"
@@ -40,9 +41,7 @@ def say(text: str = "") -> None:
     """
     with suppress(OSError):
         if is_live(sys.stderr):
-            from tqdm import tqdm
-
-            tqdm.write(f"{WIPE}{text}\n", file=sys.stderr, end="")
+            bars().write(f"{WIPE}{text}\n", file=sys.stderr, end="")
         else:
             print(f"{text}\n", file=sys.stderr, end="", flush=True)
 
@@ -52,6 +51,20 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s"
+
+
+@cache
+def bars() -> Any:
+    """tqdm, loaded for a terminal alone, with a lock for threads.
+
+    Its own lock is for processes, and one of them is left behind where Python does not end itself.
+    """
+    from threading import RLock
+
+    from tqdm import tqdm
+
+    tqdm.set_lock(RLock())
+    return tqdm
 
 
 class Bar(Protocol):
@@ -102,9 +115,7 @@ class Progress:
             self.say(f"  Continuing after step {done}/{n_step}")
         if self.bar_off:
             return nullcontext(_NoBar())
-        from tqdm import tqdm
-
-        bar: tqdm[NoReturn] = tqdm(
+        bar: AbstractContextManager[Bar] = bars()(
             total=n_step,
             initial=done,
             desc=f"  samples {_span(samples)}",

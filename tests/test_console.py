@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from pxtools.console import say
+from pxtools.console import bars, say
 
 
 @pytest.mark.parametrize("is_terminal", [False, True])
@@ -25,3 +25,11 @@ def test_no_signal_can_come_between_a_line_and_its_end(
     say("first")
     (line,) = filter(str.strip, written)
     assert line.endswith("first\n")
+
+
+def test_bars_take_no_semaphore_that_would_be_left_behind() -> None:
+    from tqdm.std import TqdmDefaultWriteLock
+
+    with bars()(total=1, disable=False, file=io.StringIO()) as bar:
+        bar.update()
+    assert not hasattr(TqdmDefaultWriteLock, "mp_lock")

@@ -18,11 +18,9 @@ from threading import Thread
 from types import FrameType
 from typing import IO, NamedTuple
 
-from tqdm import tqdm
-
 from pxtools.commands.cli import EXIT_HELD_BY_OTHERS
 from pxtools.commands.front import Front
-from pxtools.console import LEFT_TO_OTHERS, is_live, say, warn
+from pxtools.console import LEFT_TO_OTHERS, bars, is_live, say, warn
 from pxtools.errors import InputError
 from pxtools.runs.folder import samples_in
 
@@ -69,7 +67,7 @@ class Together(Front):
         self.said: Counter[tuple[bool, str]] = Counter()
         self.left = ""
         off = not is_live(sys.stderr)
-        self.bar = tqdm(total=total, desc="  samples", unit="", leave=False, disable=off)
+        self.bar = bars()(total=total, desc="  samples", unit="", leave=False, disable=off)
 
     def _hand_on(self, signum: int, frame: FrameType | None) -> None:
         self.stopped = self.stopped or signum

@@ -164,7 +164,7 @@ def _sequences(run: RunDir) -> dict[str, tuple[Lettered, ...]]:
     found: dict[str, list[Lettered]] = {}
     for row in sorted(rows, key=lambda row: row.score):
         made = found.setdefault(row.design, [])
-        cif = run.path / "sequences" / f"{row.design}_seq_{row.number}.cif"
+        cif = run.sequences / f"{row.design}_seq_{row.number}.cif"
         known = read_probabilities(cif, row.sequence) if not made and cif.is_file() else ()
         made.append(Lettered(row, known))
     return {design: tuple(made) for design, made in found.items()}

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pxtools.errors import DamagedError, shown
+from pxtools.errors import DamagedError, InputError, shown
 from pxtools.runs.record import RunRecord
 from pxtools.runs.seal import VERSION, pack_array, seal, unpack_array, unseal
 from pxtools.structure.atoms import Atoms
@@ -53,9 +53,11 @@ def read_chunk(path: Path) -> Chunk:
     """Read and check a chunk file. Raises DamagedError, or InputError for a newer version."""
     try:
         data = path.read_bytes()
+        return unpack_chunk(data)
     except OSError as error:
         raise DamagedError(error.strerror or "unreadable") from None
-    return unpack_chunk(data)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def unpack_chunk(data: bytes) -> Chunk:

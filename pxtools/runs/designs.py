@@ -20,15 +20,17 @@ def texts_of(run: RunDir, samples: list[int]) -> Iterator[tuple[int, bytes]]:
 
     Damaged files are left out with a warning.
     """
-    in_cifs = run.cif_samples()
+    left = set()
     for sample in samples:
-        if sample in in_cifs:
-            try:
-                yield sample, read_cif(run.cif(sample))
-            except DamagedError as error:
-                warn(f"{run.cif(sample)}: {error}; it is left out (px-write-cif writes it again)")
-    left = set(samples) - in_cifs
-    for in_chunk, path in run.files("msgpack"):
+        cif = run.cif(sample)
+        if not cif.is_file():
+            left.add(sample)
+            continue
+        try:
+            yield sample, read_cif(cif)
+        except DamagedError as error:
+            warn(f"{cif}: {error}; it is left out (px-write-cif writes it again)")
+    for in_chunk, path in run.files("msgpack") if left else []:
         if left.intersection(in_chunk):
             try:
                 chunk = read_chunk(path)

@@ -1,5 +1,6 @@
 """Files that are whole whenever their name exists, and what becomes of damaged ones."""
 
+import errno
 import os
 import re
 import time
@@ -117,9 +118,13 @@ def cannot_write(folder: Path, error: OSError) -> InputError:
 
 
 def flush_folder(folder: Path) -> None:
+    """Have a folder's names on the disk, where its file system can do that."""
     fd = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EBADF, errno.ENOTSUP):
+            raise
     finally:
         os.close(fd)
 

@@ -54,6 +54,11 @@ class RunDir:
         return self.path / "workers"
 
     @property
+    def sequences(self) -> Path:
+        """CIFs with the letters in them, and a predictor's input."""
+        return self.path / "sequences"
+
+    @property
     def success(self) -> Path:
         return self.path / "SUCCESS_FILE"
 
@@ -100,11 +105,13 @@ class RunDir:
 
     def files(self, suffix: str) -> list[tuple[list[int], Path]]:
         """The files samples_A-B.SUFFIX of chunks/ in order, with the samples their names tell."""
-        found = []
-        for path in self.chunks.glob(f"samples_*.{suffix}"):
-            if samples := samples_in(path.stem.removeprefix("samples_")):
-                found.append((samples, path))
-        return sorted(found)
+        paths = self.chunks.glob(f"samples_*.{suffix}")
+        return sorted((samples, path) for path in paths if (samples := self.samples_of_chunk(path)))
+
+    @staticmethod
+    def samples_of_chunk(path: Path) -> list[int]:
+        """The samples that the name of a chunk or state tells; empty if it is neither's."""
+        return samples_in(path.stem.removeprefix("samples_"))
 
 
 def spans(samples: list[int]) -> str:

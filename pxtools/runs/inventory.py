@@ -120,15 +120,8 @@ def _refuse_other(run: RunDir, known: RunRecord, record: RunRecord) -> None:
 def refuse_links(run: RunDir) -> None:
     """Nothing of a run may be a link: writing through one could leave the results folder."""
     above = (run.path.parent, run.path.parent.parent)
-    for path in (
-        *above,
-        run.path,
-        run.chunks,
-        run.predictions,
-        run.pdbs,
-        run.run_json,
-        run.success,
-    ):
+    inside = (run.chunks, run.predictions, run.pdbs, run.sequences, run.workers)
+    for path in (*above, run.path, *inside, run.run_json, run.success):
         if path.is_symlink():
             raise InputError(f"{path}: expected a plain file or folder, found a link")
 
@@ -175,10 +168,7 @@ def inspect(run: RunDir, record: RunRecord, wanted: Collection[int] | None = Non
 
 def own_chunk(path: Path, record: RunRecord) -> Chunk:
     """A chunk of this run. Raises DamagedError for another, InputError for a newer version."""
-    try:
-        chunk = read_chunk(path)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    chunk = read_chunk(path)
     if different := chunk.record.differences(record):
         raise DamagedError(f"it belongs to another run: {'; '.join(different)}")
     return chunk

@@ -147,7 +147,7 @@ class Table(Generic[Row, Key]):
     def append(self, row: Row) -> None:
         """Add a line to a table that `write` made or `read` found with these columns."""
         try:
-            with uninterrupted(), self.path.open("ab", buffering=0) as file:
+            with uninterrupted(), self.path.open("ab") as file:
                 file.write(_line(row).encode())
         except OSError as error:
             raise InputError(f"{self.path}: cannot write: {error.strerror}") from None

@@ -160,8 +160,9 @@ class Diffusion:
         whole = np.flatnonzero(failed_at == 0)
         path = None
         if len(whole):
-            path = self.job.run.chunk(self.samples)
-            write_atomically(path, pack_chunk(self._chunk(whole)))
+            chunk = self._chunk(whole)
+            path = self.job.run.chunk(chunk.samples)
+            write_atomically(path, pack_chunk(chunk))
         self.state.unlink(missing_ok=True)
         self.is_finished = True
         return Made(path, len(failed_at) - len(whole))

@@ -45,15 +45,16 @@ def _runs_of(path: Path, files: list[Path]) -> list[tuple[RunDir, set[int] | Non
     if not path.is_file():
         raise InputError.of(path, "path", "a results folder, a chunk or a structure", "nothing")
     run = RunDir.around(path)
-    if run is None:
-        files.append(path)
-        return []
-    return [(run, _samples_in(run, path))]
+    if run and (samples := _samples_in(run, path)):
+        return [(run, samples)]
+    files.append(path)
+    return []
 
 
 def _samples_in(run: RunDir, path: Path) -> set[int]:
-    in_chunks = {file.name: samples for samples, file in run.files("msgpack")}
-    cifs = {run.cif(sample).name: sample for sample in run.cif_samples()}
-    if path.name in cifs:
-        return {cifs[path.name]}
-    return set(in_chunks.get(path.name, []))
+    """By the names of a run's designs and chunks; none in its other files."""
+    folder = path.absolute().parent
+    if folder == run.predictions:
+        sample = run.sample_of(path)
+        return set() if sample is None else {sample}
+    return set(run.samples_of_chunk(path)) if folder == run.chunks else set()

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from io import BufferedReader
 from typing import Any, BinaryIO
@@ -111,8 +112,11 @@ class Processes:
             pickle.dump(question, process.stdin)
             process.stdin.flush()
             answer: list[Any] | InputError = pickle.load(process.stdout)
-        except (OSError, EOFError):
-            raise RuntimeError(f"a scoring process ended with {process.poll()}") from None
+        except (OSError, EOFError, pickle.UnpicklingError):
+            raise InputError(
+                "one of its processes was killed (too little memory?); run the same command to "
+                "continue, or with smaller --workers"
+            ) from None
         finally:
             self.idle.put(process)
         if isinstance(answer, InputError):
@@ -175,5 +179,6 @@ def serve(source: BufferedReader, sink: BinaryIO) -> None:
 
 
 def main() -> None:
-    with open(0, "rb") as asked, open(1, "wb") as answers:
+    asker_is_gone = (BrokenPipeError, EOFError, pickle.UnpicklingError)
+    with suppress(*asker_is_gone), open(0, "rb") as asked, open(1, "wb") as answers:
         serve(asked, answers)

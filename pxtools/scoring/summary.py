@@ -128,8 +128,8 @@ class Scoring:
 
     def add(self, samples: set[int] | None) -> None:
         """Score those of the samples (None: all) that have no whole row."""
-        designs = {sample for sample in samples_of(self.run) if self.part.owns(sample)}
-        wanted = sorted(designs if samples is None else samples & designs)
+        designs = samples_of(self.run) if samples is None else samples
+        wanted = sorted(sample for sample in designs if self.part.owns(sample))
         missing = [sample for sample in wanted if self._is_missing(sample)]
         if missing and not self.changed:  # without what a killed process left half-written
             self.table.write(sorted(self.rows.values(), key=_order))

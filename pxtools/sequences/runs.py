@@ -190,8 +190,8 @@ class _Work:
         return [_Job(folder, path, name, is_of_run, numbers) for numbers in parts]
 
     def _folder_of(self, run: RunDir) -> Folder:
-        if run.path in self.folders:
-            return self.folders[run.path]
+        if run.path.resolve() in self.folders:
+            return self.folders[run.path.resolve()]
         refuse_links(run)
         try:
             return self._folder(run.path, RunJson.read(run).record.identity)
@@ -199,11 +199,12 @@ class _Work:
             raise InputError(f"{run.run_json}: {error}") from None
 
     def _folder(self, path: Path, run: str) -> Folder:
-        if path not in self.folders:
-            folder = self.folders[path] = Folder(path, run, self.request.part)
+        place = path.resolve()
+        if place not in self.folders:
+            folder = self.folders[place] = Folder(path, run, self.request.part)
             if not folder.claim():
                 warn(f"{path}: another px-sequence is at work there, it is left to that one")
-        return self.folders[path]
+        return self.folders[place]
 
     def _submit(self, jobs: list[_Job]) -> None:
         stop_if_told()

@@ -13,7 +13,7 @@ import gemmi
 import numpy as np
 import pytest
 import yaml
-from conftest import STRUCTURES
+from conftest import DATA, STRUCTURES
 from processes import command, environment, run, small_run
 
 from pxtools.conversion.protein_mpnn import as_safetensors
@@ -328,6 +328,16 @@ def test_two_at_once_do_not_write_one_table(designs: list[Path], tmp_path: Path)
     first.stdin.close()
     assert first.wait(timeout=60) == 0
     assert [row["design"] for row in rows(tmp_path)] == ["design_0", "design_0"]
+
+
+def test_a_folder_under_two_names_has_one_table(designs: list[Path], tmp_path: Path) -> None:
+    """Of a run; both names are given to one process."""
+    shutil.copytree(DATA / "old_runs/finished", tmp_path / "one")
+    (tmp_path / "two").symlink_to("one")
+    places = [next((tmp_path / name).rglob("predictions")) for name in ("one", "two")]
+    cifs = [place / f"bpti_sample_{i}.cif" for i, place in enumerate(places)]
+    assert run("px-sequence", *cifs).returncode == 0
+    assert len(rows(places[0].parent)) == 2
 
 
 @pytest.mark.slow

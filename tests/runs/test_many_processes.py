@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -307,6 +308,25 @@ def test_temporary_names_differ_where_process_ids_are_the_same(tmp_path: Path) -
     assert len(names) == 10 and all(HOST in name.name for name in names)
     long = temporary_name(tmp_path / ("samples_" + "1-1+" * 60 + ".msgpack"))
     assert len(long.name) < 255
+
+
+def test_a_folder_that_cannot_be_flushed_is_none_the_worse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on some network and FUSE file systems; a disk's error is told."""
+
+    def fails(code: int) -> None:
+        def fsync(fd: int) -> None:
+            if stat.S_ISDIR(os.fstat(fd).st_mode):
+                raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr(os, "fsync", fsync)
+
+    fails(errno.EINVAL)
+    write_atomically(tmp_path / "file", b"x")
+    fails(errno.EIO)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        write_atomically(tmp_path / "file", b"x")
 
 
 def test_a_sweep_leaves_what_another_host_may_still_write(tmp_path: Path) -> None:

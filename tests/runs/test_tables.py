@@ -1,5 +1,6 @@
 """Append-only tables: rows come back as they were, whatever a killed process left."""
 
+import resource
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,6 +31,19 @@ class New(Old):
 
 def table(path: Path, row_type: Any = Old) -> Table[Any, str]:
     return Table(path, row_type, lambda row: row.name)
+
+
+def test_a_row_that_has_no_room_is_an_error(tmp_path: Path) -> None:
+    rows = table(tmp_path / "t.csv")
+    rows.write([Old(name="a", count=1)])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (rows.path.stat().st_size + 5, limits[1]))
+    try:
+        with pytest.raises(InputError, match="cannot write: File too large"):
+            rows.append(Old(name="b" * 50, count=2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert rows.read(lambda row: True) == {"a": Old(name="a", count=1)}
 
 
 ROWS = st.lists(

@@ -1,7 +1,10 @@
 """Scoring in several processes gives what one process gives."""
 
+import pickle
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,6 +56,24 @@ def test_they_answer_whatever_signals_come(results: Path, name: str) -> None:
         started.send_signal(getattr(signal, f"SIG{name}"))
         (again,) = workers.answers([question])
     assert again.row == scored.row
+
+
+def test_one_that_is_killed_is_told_in_a_line(results: Path) -> None:
+    (found,) = find_runs(results)
+    with Processes(1) as workers:
+        workers.started[0].kill()
+        with pytest.raises(InputError, match="one of its processes was killed"):
+            list(workers.answers([Batch(found, "x", [0], {})]))
+
+
+def test_they_end_without_a_word_when_nobody_asks_any_more() -> None:
+    alone = subprocess.Popen(
+        [sys.executable, "-c", f"from {processes.__name__} import main; main()"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    said = alone.communicate(pickle.dumps("a question")[:-3])[1]
+    assert (alone.returncode, said) == (0, b"")
 
 
 def test_workers_are_one_or_more(results: Path) -> None:

@@ -5,6 +5,7 @@ import gzip
 import json
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -399,6 +400,22 @@ def test_killed_and_interrupted_scoring_goes_on(tmp_path: Path) -> None:
         resumed = run("px-score", path)
         assert re.search(r"Scoring designs: \d+/60 \(skipped [1-9]\d*\)", resumed.stderr)
         assert table.read_bytes() == whole
+
+
+def test_other_files_in_a_runs_folder_are_scored_as_any_structure(
+    a_run: tuple[list[object], Path], tmp_path: Path
+) -> None:
+    shutil.copytree(a_run[1], tmp_path / "bpti/seed_7")
+    path = tmp_path / "bpti/seed_7"
+    run("px-write-cif", *sorted((path / "chunks").glob("*.msgpack")))
+    design = path / "predictions/bpti_sample_0.cif"
+    for other in (path / "sequences/bpti_sample_0.cif", path / "predictions/mine.cif"):
+        other.parent.mkdir(exist_ok=True)
+        shutil.copy(design, other)
+        done = run("px-score", other)
+        assert done.returncode == 0 and str(other) in done.stdout, done.stderr
+    assert not (path / "summary.csv").exists()
+    assert "seed_7: 1 design in" in run("px-score", design).stdout
 
 
 def test_links_are_not_written_through(a_run: tuple[list[object], Path], tmp_path: Path) -> None:
