@@ -134,6 +134,12 @@ class Scores:
         empty="unless px-score is given the task (-i)",
         later=True,
     )
+    from_task: str | None = column(
+        "of which crop and `avoid` the two columns before are: with another task they are "
+        "measured again",
+        empty="unless px-score is given the task (-i)",
+        later=True,
+    )
     predictor: str | None = column(
         "whose prediction of the design has the highest ipTM: the columns below are of it, "
         "predictions.csv has all",

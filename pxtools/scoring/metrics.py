@@ -40,9 +40,9 @@ def score(
 
 
 def lacking(row: Scores, around: Surroundings | None) -> list[str]:
-    """The columns of a row of an older table, or of one made without the task, to be measured."""
-    of_task = [name for name in FROM_TASK if around and getattr(row, name) is None]
-    return unfilled(row) + of_task
+    """The columns to be measured: of an older table, of one made without the task or by another."""
+    is_of_another = around is not None and row.from_task != around.digest
+    return unfilled(row) + (list(FROM_TASK) if is_of_another else [])
 
 
 def filled_in(row: Scores, c: Complex, around: Surroundings | None = None) -> Scores:
@@ -239,8 +239,12 @@ class Measures:
         avoided = [self.c.keys[i] in self.around.avoided for i in target]
         return int(self.c.near[avoided].sum())
 
+    @property
+    def from_task(self) -> str | None:
+        return self.around.digest if self.around else None
 
-FROM_TASK = ("clashes_cropped", "avoid_contacts")
+
+FROM_TASK = ("clashes_cropped", "avoid_contacts", "from_task")
 ADDED_OPTIONAL = ("epitope", "hotspot_distance")
 MEASURED = tuple(c.name for c in columns_of(Scores) if hasattr(Measures, c.name))
 

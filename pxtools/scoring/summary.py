@@ -15,7 +15,7 @@ from pxtools.runs.chunk import read_chunk
 from pxtools.runs.designs import chunk_texts, samples_of
 from pxtools.runs.folder import RunDir
 from pxtools.runs.inventory import refuse_links
-from pxtools.runs.record import RunJson
+from pxtools.runs.record import RunJson, TaskRecord
 from pxtools.runs.sequences import Sequence, best_of_each
 from pxtools.runs.shards import WHOLE, Part, refuse_range_beyond
 from pxtools.runs.tables import Table, Value
@@ -74,10 +74,21 @@ class How:
     part: Part = WHOLE
     binder: str | None = None  # its chain in structures outside runs; None: guessed
 
-    def around(self, run: RunDir) -> Surroundings | None:
-        """Of the task that a run is of; None where it is not among the tasks."""
+    def around(self, run: RunDir, record: TaskRecord) -> Surroundings | None:
+        """Of the task that a run is of; None, with a warning, where it is not among the tasks.
+
+        Raises InputError where its crop is not the run's.
+        """
         task = next((task for task in self.tasks if task.name == run.name), None)
-        return surroundings_of(task) if task else None
+        if task is None:
+            if self.tasks:
+                names = ", ".join(task.name for task in self.tasks)
+                warn(f"{run.path}: its task is not in {self.tasks[0].source}, which has {names}")
+            return None
+        crops = {pick.chain: pick.crop_text for pick in task.chains}
+        if crops != (begun := {chain: held.crop for chain, held in record.chains.items()}):
+            raise InputError.of(task.source, "crops", f"those of {run.path}: {begun}", crops)
+        return surroundings_of(task)
 
 
 def update(
@@ -101,8 +112,8 @@ class Scoring:
         self.quiet = quiet
         self.how = how
         self.part = how.part
-        self.around = how.around(run)
         asked = _run_json(run)
+        self.around = how.around(run, asked.record.task)
         refuse_range_beyond(self.part, asked.n_sample)
         self.digest = asked.record.identity
         self.table = summary(run, self.part)

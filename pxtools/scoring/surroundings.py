@@ -1,6 +1,8 @@
 """What a task says that a design's file does not: what its crops cut away, what to avoid."""
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -22,6 +24,14 @@ class Surroundings:
     cut_xyz: np.ndarray  # (k, 3) Å, heavy atoms of the target's chains outside the crops
     cut_radii: np.ndarray  # (k,) Å
     avoided: frozenset[Key]
+
+    @cached_property
+    def digest(self) -> str:
+        """Tells one task's surroundings from another's."""
+        kept = sorted((*map(str, key), *xyz.tolist()) for key, xyz in self.kept.items())
+        avoided = sorted((chain, str(number)) for chain, number in self.avoided)
+        told = repr((kept, self.cut_xyz.tolist(), avoided))
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
 
     def around(self, c: Complex) -> np.ndarray:
         """(k, 3) the atoms that went, in the frame of a design (superposed by CA atoms)."""
@@ -49,10 +59,14 @@ def surroundings_of(task: Task) -> Surroundings:
             for atom in atoms:
                 if atom.name == "CA" and pick.keeps(number.number):
                     kept[chain_name(i), number] = np.array(atom.pos.tolist())
-        avoided |= {(chain_name(i), number) for number in pick.avoid}
-    if lost := [f"{chain}:{number}" for chain, number in avoided - kept.keys()]:
-        names = ", ".join(sorted(lost))
-        warn(f"{task.source}: avoid: {names} are not in the crop, or not resolved")
+        of_chain = {(chain_name(i), number) for number in pick.avoid}
+        if lost := sorted(number for _, number in of_chain - kept.keys()):
+            names = ", ".join(map(str, lost))
+            warn(
+                f"{task.source}: chain {pick.chain}, avoid: {names} are not in the crop, or not "
+                "resolved"
+            )
+        avoided |= of_chain
     return Surroundings(
         kept,
         np.array([atom.pos.tolist() for atom in cut]).reshape(-1, 3),

@@ -16,7 +16,7 @@ from Bio.PDB.Structure import Structure
 from conftest import DATA, STRUCTURES
 
 from pxtools.errors import InputError
-from pxtools.scoring.metrics import Measures, filled_in, lacking, score
+from pxtools.scoring.metrics import FROM_TASK, Measures, filled_in, lacking, score
 from pxtools.scoring.surroundings import Surroundings, surroundings_of
 from pxtools.structure.backbone import dihedrals
 from pxtools.structure.complex import Complex, read_complex
@@ -213,7 +213,7 @@ def test_a_task_marks_residues_to_avoid(tmp_path: Path, capsys: pytest.CaptureFi
     task.write_text(f"binder_length: 99\ntarget: {target}\n")
     numbers = {key[1].number for key in surroundings_of(read_tasks(str(task))[0]).avoided}
     assert numbers == {5, 8, 9, 25, 400}
-    assert "avoid: A0:400 are not in the crop" in capsys.readouterr().err
+    assert "chain A, avoid: 400 are not in the crop" in capsys.readouterr().err
     task.write_text(task.read_text().replace("avoid: [5,", "avoid: [x,"))
     with pytest.raises(InputError, match="avoid"):
         read_tasks(str(task))
@@ -222,8 +222,16 @@ def test_a_task_marks_residues_to_avoid(tmp_path: Path, capsys: pytest.CaptureFi
 def test_columns_of_the_task_are_filled_in_once_it_is_given(around: Surroundings) -> None:
     row = replace(score(cropped()), contacts=7, buried_area=None, epitope=None)
     assert lacking(row, None) == ["buried_area"]
-    assert set(lacking(row, around)) == {"buried_area", "clashes_cropped", "avoid_contacts"}
+    assert set(lacking(row, around)) == {"buried_area", *FROM_TASK}
     whole = filled_in(row, cropped(), around)
     assert whole == replace(score(cropped(), around=around), contacts=7)
     assert not lacking(whole, around)
     assert filled_in(whole, cropped()) == whole
+
+
+def test_another_crop_or_other_residues_to_avoid_are_measured_again(around: Surroundings) -> None:
+    row = score(cropped(), around=around)
+    avoided = frozenset(key for key in cropped().keys if key[0] == "A0")
+    other = replace(around, avoided=avoided)
+    assert set(lacking(row, other)) == set(FROM_TASK) and around.avoided != avoided
+    assert filled_in(row, cropped(), other) == score(cropped(), around=other)

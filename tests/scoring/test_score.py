@@ -402,10 +402,26 @@ def test_killed_and_interrupted_scoring_goes_on(tmp_path: Path) -> None:
         assert table.read_bytes() == whole
 
 
+def test_a_task_that_is_not_the_runs_is_told(
+    a_run: tuple[list[object], Path], tmp_path: Path
+) -> None:
+    words, path = a_run
+    task = json.loads(Path(str(words[1])).read_text())
+    task[0]["name"] = "another"
+    (tmp_path / "t.json").write_text(json.dumps(task))
+    done = run("px-score", path, "-i", tmp_path / "t.json")
+    assert done.returncode == 0 and "which has another" in done.stderr
+    task[0]["name"] = "bpti"
+    task[0]["condition"]["filter"]["crop"] = {"A": "12-25"}
+    (tmp_path / "t.json").write_text(json.dumps(task))
+    done = run("px-score", path, "-i", tmp_path / "t.json")
+    assert done.returncode == 2 and "crops: expected those of" in done.stderr
+
+
 def test_other_files_in_a_runs_folder_are_scored_as_any_structure(
     a_run: tuple[list[object], Path], tmp_path: Path
 ) -> None:
-    shutil.copytree(a_run[1], tmp_path / "bpti/seed_7")
+    shutil.copytree(a_run[1], tmp_path / "bpti/seed_7", ignore=shutil.ignore_patterns("*.csv"))
     path = tmp_path / "bpti/seed_7"
     run("px-write-cif", *sorted((path / "chunks").glob("*.msgpack")))
     design = path / "predictions/bpti_sample_0.cif"
