@@ -244,6 +244,8 @@ def _sweep(at: Field, base: Path, name: str, task: dict[str, Any]) -> list[Task]
         drawn = fields.binder_lengths((field if length else at) / "binder_length", lengths[length])
         made = _from_target(where, base, own, targets[target], drawn)
         if spot:
+            if any(pick.hotspots for pick in made.chains):
+                raise field.wrong("hotspots in one place", "others in target")
             chains = _with_hotspots(field / "hotspots" / spot, made.chains, spots[spot])
             made = replace(made, chains=chains)
         tasks.append(made)

@@ -156,6 +156,20 @@ def _check_pick(
                 f"{name}{number}",
             )
     present = {polymer.number(site) for site in polymer.sites}
+    if unknown := set(pick.avoid) - present:
+        raise InputError.of(
+            task.source,
+            f"{where}, avoid",
+            f"residues of the chain ({span})",
+            ", ".join(map(str, sorted(unknown))),
+        )
+    if both := set(pick.avoid).intersection(pick.hotspots):
+        raise InputError.of(
+            task.source,
+            f"{where}, avoid",
+            "residues that are no hotspots",
+            ", ".join(map(str, sorted(both))),
+        )
     for number in pick.hotspots:
         if number not in kept:
             labels = _if_authors(polymer.labels_of([number]))

@@ -1,5 +1,6 @@
 """What people type into a task: read as meant, or refused with the nearest valid thing."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -268,6 +269,21 @@ def test_several_tasks_in_one_yaml_file(tmp_path: Path) -> None:
     assert [task.name for task in read_tasks(yaml_task(tmp_path, text))] == ["one", "2"]
 
 
+@pytest.mark.parametrize(
+    ("avoid", "says"),
+    [
+        ("[12, 99]", "avoid: expected residues of the chain (numbers 1 to 58), found 99"),
+        ("[15]", "avoid: expected residues that are no hotspots, found 15"),
+    ],
+)
+def test_residues_to_avoid_are_checked_before_a_run(tmp_path: Path, avoid: str, says: str) -> None:
+    pick = f"{{crop: 1-50, hotspots: [15], avoid: {avoid}}}"
+    text = f"binder_length: 9\ntarget: {{file: BPTI, chains: {{A: {pick}}}}}\n"
+    (task,) = read_tasks(yaml_task(tmp_path, text))
+    with pytest.raises(InputError, match=re.escape(says)):
+        read_target(task)
+
+
 SWEEP = """
 task_name: bpti
 target: {file: BPTI, chains: {A: {crop: 1-50}}}
@@ -305,6 +321,7 @@ def test_a_sweep_over_targets(tmp_path: Path) -> None:
         ("{A: A40-A42}", "{B: [4]}", "sweep.hotspots.far: unknown field B"),
         ("{loop: [15, 17], far: {A: A40-A42}}", "[15, 17]", "named sets such as"),
         ("[40, 60-80]", "[]", "sweep: expected such as"),
+        ("crop: 1-50", "crop: 1-50, hotspots: [20]", "hotspots in one place"),
         ("task_name", "binder_length: 5\ntask_name", "binder_length in one place"),
         ("loop", "a/b", "a plain file name"),
     ],
