@@ -71,7 +71,7 @@ def _page(given: Sequence[Path], output: str | None) -> Path:
         if Path(output).is_dir():
             place = Path(output) / "report.html"
             raise InputError.of_option("--output", f"a file such as {place}", "a folder")
-        return Path(output)
+        return Path(output).resolve() if Path(output).is_symlink() else Path(output)
     folder = given[0] if len(given) == 1 and given[0].is_dir() else Path()
     return folder / "report.html"
 

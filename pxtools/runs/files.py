@@ -23,6 +23,8 @@ def write_atomically(path: Path, data: bytes, sync_folder: bool = True) -> None:
 
     The name itself is safe from a power cut once its folder is flushed too.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path}: expected a file, found a device or a pipe")
     _write(path, data, sync_folder, lambda temporary: temporary.replace(path))
 
 

@@ -65,6 +65,23 @@ def test_the_chosen_design_is_drawn_in_its_colour(browser: Browser, written: Wri
         assert share_of_colour(folded, HELIX) > 0.004 and share_of_colour(folded, BINDER) < 0.001
 
 
+def test_there_is_one_surface_however_often_it_is_asked_for(
+    browser: Browser, written: Written
+) -> None:
+    drawn = "Object.values(viewer.surfaces).filter((parts) => parts.length).length"
+    with browser.page(written(report(3)), "") as page:
+        for pause in (0, 100, 300, 1000):
+            for button in ("#theme", "#theme", "#surface", "#surface"):
+                page.click(button)
+                page.wait_for_timeout(pause)
+            page.wait_for_selector(SURFACE, state="attached")
+            assert page.evaluate("Object.keys(viewer.surfaces).length") == 1
+            assert page.evaluate(drawn) == 1
+        page.uncheck("#surface")
+        assert page.evaluate("Object.keys(viewer.surfaces).length") == 0
+        assert not page.locator(SURFACE).count()
+
+
 def test_the_browser_unpacks_what_was_packed(browser: Browser, written: Written) -> None:
     made = report(3)
     with browser.page(written(made)) as page:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -165,6 +166,16 @@ def test_what_cannot_be_shown_is_said_in_a_line(
     done = run("px-report", *words, cwd=tmp_path)
     assert done.returncode == 2 and says in done.stderr
     assert "Traceback" not in done.stderr and done.stdout == ""
+
+
+def test_what_is_no_file_is_not_replaced(results: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    done = run("px-report", results, "-o", tmp_path / "pipe")
+    assert done.returncode == 2 and "found a device or a pipe" in done.stderr
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "link.html").symlink_to("page.html")
+    assert run("px-report", results, "-o", tmp_path / "link.html").returncode == 0
+    assert (tmp_path / "link.html").is_symlink() and (tmp_path / "page.html").stat().st_size
 
 
 def test_to_stdout(results: Path) -> None:

@@ -1,7 +1,7 @@
 // The 3-D view: the target stays, the chosen design and those beside it come and go.
 const PALETTE = ["#1c7ed6", "#e8590c", "#2f9e44", "#9c36b5", "#c2255c", "#0c8599", "#a07000", "#5f3dc4"];
 const BESIDE = 20, SURFACE_ATOMS = 6000, NEAR = 40; // NEAR: Å
-let viewer = null, sceneTarget = null, binders = [], surfaceId = null, sceneReady = false;
+let viewer = null, sceneTarget = null, binders = [], surfacesAsked = 0, sceneReady = false;
 
 const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const mix = (a, b, t) => {
@@ -83,7 +83,7 @@ function besideRows(row) {
 
 function showTarget(target) {
   viewer.removeAllModels(); viewer.removeAllSurfaces(); viewer.removeAllLabels();
-  binders = []; surfaceId = null; sceneTarget = target;
+  binders = []; sceneTarget = target;
   if (!target) return;
   target.model = viewer.addModel();
   target.model.addAtoms(targetAtoms(target));
@@ -131,21 +131,20 @@ function paintTarget() {
     if (tip) viewer.addLabel(residueName(target, r), { position: { x: tip.x, y: tip.y, z: tip.z }, fontSize: hot.length > 4 ? 9 : 11, inFront: true,
       fontColor: "#ffffff", backgroundColor: "#9c1148", backgroundOpacity: 0.78, borderThickness: 0, padding: 2, alignment: "centerLeft" });
   }
-  if (surfaceId !== null) { viewer.removeSurface(surfaceId); surfaceId = null; }
-  if (state.surface) surfaceLater(target, colour);
+  viewer.removeAllSurfaces(); // there is one at most; ids begin anew, so one alone may be another's
+  delete by("canvas").dataset.surface;
+  surfaceLater(target, colour);
 }
 
 // The surface comes after the first picture: it takes a second, the cartoon does not.
 function surfaceLater(target, colour) {
-  const asked = (surfaceLater.asked = (surfaceLater.asked || 0) + 1);
-  setTimeout(async () => {
-    if (asked !== surfaceLater.asked || target !== sceneTarget) return;
+  const asked = ++surfacesAsked;
+  if (state.surface) setTimeout(async () => {
+    if (asked !== surfacesAsked || target !== sceneTarget) return;
     const made = viewer.addSurface($3Dmol.SurfaceType.MS, { opacity: 0.62, colorfunc: (a) => mix(colour(a), ink("scene"), 0.35) },
       { model: target.model, predicate: (a) => target.kept[a.properties.residue] === "1" });
-    surfaceId = made.surfid;
     await made;
-    if (asked !== surfaceLater.asked) { viewer.removeSurface(made.surfid); return; }
-    by("canvas").dataset.surface = "drawn";
+    if (asked === surfacesAsked && target === sceneTarget) by("canvas").dataset.surface = "drawn";
   }, 60);
 }
 
