@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -106,8 +105,7 @@ def _is_complete(request: SampleRequest) -> bool:
 
 def _queue() -> dict[str, set[int]]:
     """The user's jobs in the queue, and the array tasks of each that wait or run."""
-    user = pwd.getpwuid(os.getuid()).pw_name
-    listed = _call("squeue", "--noheader", "--array", f"--user={user}", "--format=%F %K")
+    listed = _call("squeue", "--noheader", "--array", f"--user={os.getuid()}", "--format=%F %K")
     queued: dict[str, set[int]] = {}
     for line in listed.splitlines():
         job, _, task = line.partition(" ")

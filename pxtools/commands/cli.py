@@ -166,7 +166,8 @@ class Parser(argh.ArghParser):
     ) -> Any:
         typed = list(sys.argv[1:] if args is None else args)
         self._refuse_unknown(typed)
-        parsed = super().parse_args([underscored(word) for word in typed], namespace)
+        n = typed.index("--") if "--" in typed else len(typed)  # what comes after it are names
+        parsed = super().parse_args([*map(underscored, typed[:n]), *typed[n:]], namespace)
         if self.module:
             self._load_module()
         return parsed
@@ -190,6 +191,8 @@ class Parser(argh.ArghParser):
                 if (in_full := underscored(f"-{name}")) in known:
                     self._refuse(word, in_full)
                 if word[:2] not in known:
+                    if before in with_value and before.startswith("--"):
+                        self._refuse(word, f"{before}={word}")
                     is_path = before in with_value or Path(word).exists()
                     self._refuse(word, f"./{word}" if is_path else None)
 

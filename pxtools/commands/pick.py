@@ -11,7 +11,7 @@ from pxtools.console import in_columns, say, warn
 from pxtools.errors import InputError
 
 
-@arg("folders", nargs="*", help="results folders, as many as you like")
+@arg("folders", nargs="*", help="results folders, as many as you like; none: results/")
 @arg("-n", "--number", type=int, help="how many to choose; default: all that fulfil --where")
 @arg("--where", help="a condition, such as: strand > 0.1 and failed == ''")
 @arg(

@@ -78,7 +78,7 @@ def main() -> None:
     if name and not asked:
         from difflib import get_close_matches
 
-        nearest = get_close_matches(name, COMMANDS.split(","), 1) or ["pxdesign --help"]
+        nearest = get_close_matches(name.lower(), COMMANDS.split(","), 1) or ["pxdesign --help"]
         say(f"pxdesign: unknown command {shown(name)}: did you mean {nearest[0]}?")
         sys.exit(2)
     print(USAGE, file=sys.stdout if asked else sys.stderr, end="")

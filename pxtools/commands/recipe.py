@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pxtools.commands.pxdesign import FLAGS, OURS, pipeline, run_here, translated
 from pxtools.console import say
+from pxtools.errors import InputError
 from pxtools.interrupt import FRONT, leave
 from pxtools.shipped import EXAMPLE
 
@@ -163,7 +164,7 @@ def whole_pipeline(words: list[str], task: list[str], folder: str, asked: Asked)
     front = Front()
     sequences = asked.sequences
     if asked.until:
-        limits = (int(asked.until), int(asked.N_max or N_MAX))
+        limits = (int(asked.until), int(asked.N_max or N_MAX), _samples_asked_for(words))
         code = sample_until(front, lambda more: pipeline(front, [*words, *more]), folder, *limits)
     else:
         code = pipeline(front, words)
@@ -177,6 +178,18 @@ def whole_pipeline(words: list[str], task: list[str], folder: str, asked: Asked)
     scored = front.run("score", ["--quiet", folder])
     shown = 0 if front.stopped or scored else front.run("report", ["--quiet", folder, *task])
     return shown or scored if front.stopped else code or chosen or scored or shown
+
+
+def _samples_asked_for(words: list[str]) -> int:
+    """Of each run; 0 where px-sample will refuse the words."""
+    from pxtools.sampling.presets import settings
+
+    given = dict(word[2:].split("=", 1) for word in words if "=" in word)
+    try:
+        n_sample = int(given["N_sample"]) if "N_sample" in given else None
+        return settings(given.get("preset"), N_sample=n_sample).N_sample
+    except (ValueError, InputError):
+        return 0
 
 
 def _of_device(words: list[str]) -> list[str]:
@@ -202,7 +215,11 @@ def clean(folder: str, options: list[str]) -> int:
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             say("Nothing was removed.")
             return 1
-    shutil.rmtree(results)
+    try:
+        shutil.rmtree(results)
+    except OSError as error:
+        say(f"{error.filename}: cannot remove it: {error.strerror}")
+        return 2
     say(f"Removed {results}")
     return 0
 

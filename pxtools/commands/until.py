@@ -35,13 +35,19 @@ class Tally:
 
 
 def sample_until(
-    front: Front, sample: Callable[[list[str]], int], folder: str, until: int, n_max: int
+    front: Front,
+    sample: Callable[[list[str]], int],
+    folder: str,
+    until: int,
+    n_max: int,
+    asked: int = 0,
 ) -> int:
     """Call `sample` with ever higher --N_sample until so many pass. Returns its exit code.
 
-    What is there already counts: the same command goes on where it was stopped.
+    `sample` asks for `asked` samples of each run by itself. What is there already counts: the
+    same command goes on where it was stopped.
     """
-    words: list[str] = []
+    words = [f"--N_sample={n_max}"] if asked > n_max else []
     before, pace = 0, 0.0
     for number in count(1):
         begun = time.monotonic()

@@ -9,6 +9,7 @@ from typing import Literal
 from argh import arg
 
 from pxtools.commands import cli
+from pxtools.console import warn
 from pxtools.errors import InputError
 
 
@@ -47,7 +48,11 @@ def px_write_cif(
     if binder_first and not pdb:
         raise InputError("--binder-first is for PDB files: give --pdb too")
 
-    if input_json_path and not chunks:
+    if input_json_path and chunks:
+        raise InputError("give either chunk files or a task (-i), not both")
+    if seeds and not input_json_path:
+        raise InputError("--seeds chooses among a task's runs: give the task too (-i)")
+    if input_json_path:
         paths: Iterator[Path] = iter(_chunks_of(input_json_path, dump_dir, seeds))
     else:
         otherwise = "give chunk files, pipe their paths in, or use -i TASK -o DIR"
@@ -62,6 +67,7 @@ def _print(path: Path) -> None:
 
 def _chunks_of(input_json_path: str, dump_dir: str, seeds: str | None) -> list[Path]:
     from pxtools.runs.folder import RunDir, parse_seeds, seeds_of
+    from pxtools.runs.progress import RunProgress, progress_of
     from pxtools.task.reading import read_tasks
 
     runs = [
@@ -69,9 +75,16 @@ def _chunks_of(input_json_path: str, dump_dir: str, seeds: str | None) -> list[P
         for task in read_tasks(input_json_path)
         for seed in parse_seeds(seeds) or seeds_of(Path(dump_dir), task.name)
     ]
+    runs = [run for run in runs if run.run_json.exists()]
     if not runs:
-        raise InputError.of(dump_dir, "results", "runs of this task", "none")
-    return [path for run in runs for _, path in run.files("msgpack")]
+        seeds = f" with seeds {seeds}" if seeds else ""
+        raise InputError.of(dump_dir, "results", f"runs of this task{seeds}", "none")
+    chunks = {run: [path for _, path in run.files("msgpack")] for run in runs}
+    for run in [run for run in runs if not chunks[run]]:
+        how_far = progress_of(run)
+        if not (isinstance(how_far, RunProgress) and how_far.complete):
+            warn(f"{run.path}: it has no chunks to write (px-sample makes what is missing)")
+    return [path for paths in chunks.values() for path in paths]
 
 
 def main() -> None:

@@ -61,7 +61,12 @@ class ModelFile:
 
 def weights_folder() -> Path:
     """Where converted models are looked for: $PXTOOLS_WEIGHTS or ~/.cache/pxtools."""
-    return Path(os.environ.get("PXTOOLS_WEIGHTS") or Path.home() / ".cache" / "pxtools")
+    if given := os.environ.get("PXTOOLS_WEIGHTS"):
+        return Path(given)
+    try:
+        return Path.home() / ".cache" / "pxtools"
+    except RuntimeError:  # a user without a home
+        return Path("/nonexistent")
 
 
 def find_model(model: str | None) -> tuple[str, Path]:

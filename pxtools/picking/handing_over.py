@@ -1,8 +1,10 @@
 """Picks in a folder of their own: the CIFs, a table, a PyMOL script."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from pxtools.console import warn
 from pxtools.picking.choosing import Candidate, one_name_each
 from pxtools.runs.files import cannot_write, flush_folder, write_atomically
 from pxtools.runs.record import RunJson
@@ -16,9 +18,11 @@ TABLE, SCRIPT = "picks.csv", "picks.pml"
 def hand_over(picks: Sequence[Candidate], folder: Path) -> None:
     """Copy the picks' CIFs; write picks.csv, their rows in order, and picks.pml.
 
-    Files of the same names are replaced, others stay. Raises InputError.
+    Files of the same names are replaced; others stay, with a warning. Raises InputError.
     """
     names = one_name_each(picks)
+    if others := sorted({path.name for path in folder.glob("*.cif")}.difference(names)):
+        warn(f"{folder}: {len(others)} other CIFs are there and stay, such as {others[0]}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, c in zip(names, picks, strict=True):
@@ -37,7 +41,7 @@ def script(names: Sequence[str], picks: Sequence[Candidate]) -> str:
     for number, (name, c) in enumerate(zip(names, picks, strict=True), 1):
         shown = f"pick_{number:03d}"
         binder = f"{shown} and chain {_binder(c)}"
-        lines += [f"load {name}, {shown}", f"color gray80, {shown}"]
+        lines += [f"cmd.load({json.dumps(name)}, '{shown}')", f"color gray80, {shown}"]
         if c.row.epitope:
             lines.append(f"color orange, {shown} and ({_selection(c.row.epitope)})")
         lines.append(f"spectrum resi, rainbow, {binder}")

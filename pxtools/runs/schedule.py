@@ -31,7 +31,9 @@ class Schedule:
         if not 1 <= self.N_step <= MAX_STEPS:
             raise InputError.of_option("--N_step", f"1 to {MAX_STEPS:,}", self.N_step)
         if self.eta_type not in ETA_SHAPES:
-            raise InputError.of_option("--eta_type", ", ".join(ETA_SHAPES), self.eta_type)
+            raise InputError.of_option(
+                "--eta_type", f"{', '.join(ETA_SHAPES)} or const_2.5", self.eta_type
+            )
         for name in ("eta_min", "eta_max", "gamma0", "gamma_min"):
             value = getattr(self, name)
             if not (math.isfinite(value) and 0 <= value <= 1000):

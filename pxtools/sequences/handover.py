@@ -5,6 +5,8 @@ Each format was checked against its project's own documents and examples (docs/s
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shlex
 from collections.abc import Callable, Sequence
@@ -124,9 +126,11 @@ def _protenix(complexes: Sequence[Complex], place: Path) -> Handover:
 
 
 def _colabfold(complexes: Sequence[Complex], place: Path) -> Handover:
-    lines = [f"{one.name},{':'.join([*one.target, one.binder])}" for one in complexes]
+    table = io.StringIO()
+    rows = ([one.name, ":".join([*one.target, one.binder])] for one in complexes)
+    csv.writer(table, lineterminator="\n").writerows([["id", "sequence"], *rows])
     path = place / "colabfold.csv"
-    write_atomically(path, "\n".join(["id,sequence", *lines, ""]).encode())
+    write_atomically(path, table.getvalue().encode())
     note = (
         "ColabFold's tables cannot leave one chain without an MSA: it will search for the binder "
         "too, and find little or nothing for a designed one"

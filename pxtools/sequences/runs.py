@@ -13,7 +13,6 @@ from pathlib import Path
 from pxtools.console import LINE_EVERY_FILES, say, warn
 from pxtools.errors import DamagedError, InputError
 from pxtools.interrupt import results_of, stop_if_told, uninterrupted
-from pxtools.machine import cores
 from pxtools.network import ops
 from pxtools.network.protein_mpnn import ProteinMPNN
 from pxtools.network.protein_mpnn_weights import MPNNFile, read_weights
@@ -119,7 +118,7 @@ class _Work:
         self.complexes: dict[Path, list[Complex]] = {}
         self.said: set[str] = set()
         self.count = 0
-        n = request.workers or min(cores(), ops.MAX_WORKERS)
+        n = request.workers or ops.default_workers()
         self.pool = ThreadPoolExecutor(n) if ops.on_cpu() else None
         self.at_once, self.most_in_work = (1, 2 * n) if self.pool else (GPU_DESIGNS_AT_ONCE, 0)
         self.in_work: deque[Future[list[_Outcome]]] = deque()

@@ -349,6 +349,13 @@ def test_a_repeated_seed_is_said(tmp_path: Path) -> None:
     assert len(done.stdout.splitlines()) == 2
 
 
+def test_a_value_that_looks_like_an_option_is_told_how_to_give_it() -> None:
+    assert refusal("px-pick", "--by", "-rg").endswith("did you mean --by=-rg?")
+    parser = parser_of("px-pick")
+    assert parser.parse_args(["--by=-rg"]).by == "-rg"
+    assert parser.parse_args(["--", "--a-b"]).folders == ["--a-b"]
+
+
 @pytest.mark.parametrize("option", ["input", "input_json", "--input-json"])
 def test_an_abbreviated_path_is_no_example(option: str, tmp_path: Path) -> None:
     done = just("target", f"{option}=missing.yaml", cwd=tmp_path)
@@ -440,8 +447,10 @@ def test_a_link_to_a_tool_runs_it_from_its_checkout(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     link = tmp_path / "bin/px-status"
     link.symlink_to(os.path.relpath(ROOT / "bin/px-status", link.parent))
-    done = subprocess.run([link, "--version"], capture_output=True, text=True, cwd=tmp_path)
-    assert done.stdout.startswith("px-status ")
+    (tmp_path / "other").symlink_to(ROOT / "bin")
+    for tool in (link, tmp_path / "other/px-status"):
+        done = subprocess.run([tool, "--version"], capture_output=True, text=True, cwd=tmp_path)
+        assert done.stdout.startswith("px-status ")
     assert not (tmp_path / ".venv").exists()
 
 

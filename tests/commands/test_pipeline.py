@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import warnings
@@ -301,6 +302,13 @@ def test_write_cif_from_a_task(tmp_path: Path) -> None:
     for wrong in (tmp_path / "bpti.json", tmp_path / "none.msgpack"):
         refused = run("px-write-cif", wrong)
         assert refused.returncode == 2 and "chunk file" in refused.stderr
+    task = ["-i", tmp_path / "bpti.json", "-o", tmp_path / "out"]
+    for wrong_words in ([*task, "--seeds", 999], [*task, tmp_path], ["--seeds", 7, tmp_path]):
+        assert run("px-write-cif", *wrong_words).returncode == 2
+    shutil.rmtree(folder / "chunks")
+    assert run("px-write-cif", *task).stderr == ""
+    (folder / "predictions/bpti_sample_0.cif").unlink()
+    assert "it has no chunks to write" in run("px-write-cif", *task).stderr
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from processes import TINY, environment, write_task
 
 from pxtools.commands import until
 from pxtools.commands.front import Front
+from pxtools.commands.recipe import _samples_asked_for
 from pxtools.commands.until import INCOMPLETE, Tally, sample_until
 
 
@@ -58,6 +59,21 @@ def test_it_ends_when_no_more_are_allowed(
 ) -> None:
     assert rounds(monkeypatch, 0.0, 1, 100) == [10, 40, 100]
     assert "N_max=100 allows no more samples" in capsys.readouterr().err
+
+
+def test_no_round_goes_beyond_what_is_allowed() -> None:
+    asked: list[list[str]] = []
+
+    def sample(words: list[str]) -> int:
+        asked.append(words)
+        return 3
+
+    assert sample_until(Front(), sample, "results", 1, 4, 16) == 3
+    assert sample_until(Front(), sample, "results", 1, 4, 4) == 3
+    assert asked == [["--N_sample=4"], []]
+    assert _samples_asked_for(["--preset=extended", "--dump_dir=out"]) == 500
+    assert _samples_asked_for(["--preset=extended", "--N_sample=7"]) == 7
+    assert _samples_asked_for(["--N_sample=many"]) == _samples_asked_for(["--preset=none"]) == 0
 
 
 def test_what_px_score_refuses_ends_it_with_its_code(tmp_path: Path) -> None:

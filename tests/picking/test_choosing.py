@@ -98,8 +98,11 @@ def test_picks_are_handed_over(results: Path) -> None:
         assert (folder / Path(line).name).read_bytes() == Path(line).read_bytes()
     rows = list(csv.DictReader((folder / "picks.csv").read_text().splitlines()))
     assert [f"{row['design']}.cif" for row in rows] == names
+    again = run("px-pick", results / "finished", "-n", 1, "-o", folder)
+    assert f"{len(names) - 1} other CIFs are there and stay" in again.stderr
+    run("px-pick", results / "finished", "-o", folder)
     script = (folder / "picks.pml").read_text()
-    assert re.findall(r"^load (\S+),", script, re.MULTILINE) == names
+    assert re.findall(r"^cmd\.load\(\"(\S+)\",", script, re.MULTILINE) == names
     assert script.count("spectrum resi, rainbow, pick_00") == len(names)
 
 
