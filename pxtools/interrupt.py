@@ -16,6 +16,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+from pxtools.errors import InputError
+
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
@@ -158,10 +160,14 @@ def _state_in_proc(pid: int) -> str:
 def held_back() -> Iterator[None]:
     """Let signals wait for the end of the block, and for a process that is started in it longer:
     until it catches them. A Python that is only beginning would end in a traceback.
+
+    Raises InputError where no process can be started.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
+    except OSError as error:
+        raise InputError(f"cannot start a further process: {error.strerror}") from None
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

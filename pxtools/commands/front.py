@@ -4,10 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
+from pxtools.console import say
+from pxtools.errors import InputError
 from pxtools.interrupt import CLOSED_PIPE, FRONT, catch_interrupts, held_back
 
 
@@ -55,6 +57,16 @@ class Front:
             return 128 + self.stopped
         failed = [128 - code if code < 0 else code for code in codes if code]
         return next((code for code in failed if code != CLOSED_PIPE), max(failed, default=0))
+
+    def code_of(self, work: Callable[[], int]) -> int:
+        """The exit code of `work`; 2 where a tool of it cannot be started, once the others end."""
+        try:
+            return work()
+        except InputError as error:
+            say(str(error))
+            self._hand_on(signal.SIGTERM, None)
+            self.wait()
+            return 2
 
     def run(self, tool: str, words: list[str], **streams: Any) -> int:
         """Start one tool and wait for it."""

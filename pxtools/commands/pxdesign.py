@@ -62,7 +62,8 @@ def main() -> None:
     if name in ("pipeline", "infer"):
         from pxtools.commands.front import Front
 
-        leave(pipeline(Front(), words))
+        front = Front()
+        leave(front.code_of(lambda: pipeline(front, words)))
     if name in TOOLS:
         run_here(TOOLS[name], translated(words))
     if name == "prepare-msa":

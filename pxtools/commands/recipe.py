@@ -10,12 +10,16 @@ import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pxtools.commands.pxdesign import FLAGS, OURS, pipeline, run_here, translated
 from pxtools.console import say
 from pxtools.errors import InputError
 from pxtools.interrupt import FRONT, leave
 from pxtools.shipped import EXAMPLE
+
+if TYPE_CHECKING:
+    from pxtools.commands.front import Front
 
 VARIABLES = "PX_VARIABLES"  # the justfile's settings, as lines of name=value
 STARTER = "PX_STARTER"  # the process id of bin/just, where it has started just
@@ -83,7 +87,10 @@ def main() -> None:
         run_here("target", [*task, *out, *asked.options])
     words = [*task, f"--dump_dir={folder}", *asked.options]
     if recipe == "pipeline":
-        leave(whole_pipeline(words, task, folder, asked))
+        from pxtools.commands.front import Front
+
+        front = Front()
+        leave(front.code_of(lambda: whole_pipeline(front, words, task, folder, asked)))
     run_here(recipe.replace("-", "_"), translated(words))
 
 
@@ -154,14 +161,14 @@ def _example(given: str | None) -> str:
     return path
 
 
-def whole_pipeline(words: list[str], task: list[str], folder: str, asked: Asked) -> int:
+def whole_pipeline(
+    front: "Front", words: list[str], task: list[str], folder: str, asked: Asked
+) -> int:
     """Sample, write, choose amino acids; say how far all is, list the best, write the page."""
     import subprocess
 
-    from pxtools.commands.front import Front
     from pxtools.commands.until import INCOMPLETE, N_MAX, sample_until
 
-    front = Front()
     sequences = asked.sequences
     if asked.until:
         limits = (int(asked.until), int(asked.N_max or N_MAX), _samples_asked_for(words))

@@ -163,6 +163,16 @@ class RunJson:
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise DamagedError(f"not a readable run.json: {shown(str(error))}") from None
 
+    @classmethod
+    def begun(cls, run: RunDir) -> RunJson:
+        """As `read`, of a run whose designs are asked for. Raises InputError."""
+        try:
+            return cls.read(run)
+        except DamagedError as error:
+            raise InputError(
+                f"{run.run_json}: {error}; px-sample makes it again from the chunks"
+            ) from None
+
     def write(self, run: RunDir) -> None:
         write_atomically(run.run_json, self.to_bytes())
 

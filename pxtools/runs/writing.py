@@ -98,15 +98,7 @@ class Writer:
 
     def __post_init__(self) -> None:
         refuse_links(self.run)
-        self._read_run_json()
-
-    def _read_run_json(self) -> None:
-        try:
-            self.asked = RunJson.read(self.run)
-        except DamagedError as error:
-            raise InputError(
-                f"{self.run.run_json}: {error}; px-sample makes it again from the chunks"
-            ) from None
+        self.asked = RunJson.begun(self.run)
 
     @property
     def total(self) -> int:
@@ -119,7 +111,7 @@ class Writer:
         except DamagedError as error:
             set_aside(path, str(error))
             return
-        self._read_run_json()  # another process may have raised N_sample
+        self.asked = RunJson.begun(self.run)  # another process may have raised N_sample
         self._write(chunk)
 
     def _write(self, chunk: Chunk) -> None:
@@ -184,6 +176,8 @@ class Writer:
         self.skipped = len(kept) - len(kept.intersection(self.seen)) + self.skipped
         if self.new:
             self._say_saving()
+        if not self.form.align and self.skipped:
+            warn(f"--no_align: {self.skipped} CIFs that were there keep the place they have")
         if self.form.pdb:
             self._say_pdbs(len(kept))
         if self.misfolded:

@@ -112,7 +112,7 @@ class Scoring:
         self.quiet = quiet
         self.how = how
         self.part = how.part
-        asked = _run_json(run)
+        asked = RunJson.begun(run)
         self.around = how.around(run, asked.record.task)
         refuse_range_beyond(self.part, asked.n_sample)
         self.digest = asked.record.identity
@@ -214,14 +214,6 @@ class Scoring:
         return self.binders
 
 
-def _run_json(run: RunDir) -> RunJson:
-    """Its identity is in the rows: those of other runs in the same folder are not its."""
-    try:
-        return RunJson.read(run)
-    except DamagedError as error:
-        raise InputError(f"{run.run_json}: {error}") from None
-
-
 def _order(row: Scores) -> tuple[int, str]:
     return len(row.design), row.design
 
@@ -255,7 +247,7 @@ def _texts(path: Path) -> list[tuple[str, bytes]]:
 
 def best_sequences(run: RunDir) -> dict[str, Sequence]:
     """Of each design of a run that has sequences, the one with the lowest score."""
-    return best_of_each(run.path, _run_json(run).record.identity)
+    return best_of_each(run.path, RunJson.begun(run).record.identity)
 
 
 def in_words(

@@ -35,6 +35,7 @@ class Design:
     binder: Polymer
     target: dict[str, str]  # full sequence of each target chain, by its name
     left_out: int
+    others: tuple[str, ...]  # chains that are no protein, and what they are
 
     @property
     def binder_rows(self) -> slice:
@@ -71,7 +72,9 @@ def read_design(
     Raises InputError.
     """
     file = parse_structure(Path(source), text)
-    chains = {n: p for n, p in protein_chains(Path(source), file).items() if p.is_protein}
+    polymers = protein_chains(Path(source), file)
+    chains = {n: p for n, p in polymers.items() if p.is_protein}
+    others = tuple(f"{n} ({p.kind})" for n, p in polymers.items() if not p.is_protein)
     last = binder or list(chains)[-1]
     if last not in chains:
         raise InputError.of(source, "--binder", f"a protein chain ({', '.join(chains)})", last)
@@ -105,7 +108,7 @@ def read_design(
     )
     full = {n: "".join(map(letter_of, polymer.sequence)) for n, polymer in target.items()}
     left_out = sum(len(polymer.sites) for polymer in target.values()) - whole
-    return Design(name, file.structure, backbone, chains[last], full, left_out)
+    return Design(name, file.structure, backbone, chains[last], full, left_out, others)
 
 
 def _fixed(source: str, chain: str, polymer: Polymer, fix: Sequence[Span]) -> set[int]:

@@ -192,10 +192,7 @@ class _Work:
         if run.path.resolve() in self.folders:
             return self.folders[run.path.resolve()]
         refuse_links(run)
-        try:
-            return self._folder(run.path, RunJson.read(run).record.identity)
-        except DamagedError as error:
-            raise InputError(f"{run.run_json}: {error}") from None
+        return self._folder(run.path, RunJson.begun(run).record.identity)
 
     def _folder(self, path: Path, run: str) -> Folder:
         place = path.resolve()
@@ -297,10 +294,15 @@ class _Work:
         if not self.request.quiet and self.count and self.count % LINE_EVERY_FILES == 0:
             new = sum(folder.new for folder in self.folders.values())
             say(f"  Choosing amino acids: {self.count} designs, {new} new sequences")
-        remark = f"{design.left_out} target residues lack N, CA, C or O and are left out"
-        if design.left_out and remark not in self.said:
-            self.said.add(remark)
-            warn(f"{outcome.job.path}: {remark}")
+        remarks = []
+        if design.left_out:
+            remarks.append(f"{design.left_out} target residues lack N, CA, C or O and are left out")
+        if design.others:
+            remarks.append(f"no protein, and left out: chain {', '.join(design.others)}")
+        for remark in remarks:
+            if remark not in self.said:
+                self.said.add(remark)
+                warn(f"{outcome.job.path}: {remark}")
 
     def finish(self) -> Sequenced:
         """Put the tables in order and write a predictor's files."""

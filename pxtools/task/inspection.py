@@ -11,6 +11,7 @@ import numpy as np
 
 from pxtools.console import in_columns
 from pxtools.network.weights import ModelFile
+from pxtools.runs.folder import consecutive
 from pxtools.structure.atoms import chain_name
 from pxtools.structure.backbone import expected_radius
 from pxtools.structure.geometry import distances, exposed_area
@@ -114,12 +115,7 @@ def _unresolved(polymer: Polymer, pick: ChainPick) -> str:
 
 def ranges(numbers: Iterable[int]) -> str:
     """1, 2, 3, 7 -> 1-3, 7."""
-    spans: list[list[int]] = []
-    for n in sorted(numbers):
-        if spans and n == spans[-1][1] + 1:
-            spans[-1][1] = n
-        else:
-            spans.append([n, n])
+    spans = [(run[0], run[-1]) for run in consecutive(sorted(numbers))]
     return ", ".join(f"{a}-{b}" if a < b else str(a) for a, b in spans)
 
 

@@ -249,6 +249,24 @@ def test_what_cannot_be_is_refused_in_one_line(
     assert len(refused.stderr.splitlines()) == 1
 
 
+def test_chains_that_are_no_protein_are_named(designs: list[Path], tmp_path: Path) -> None:
+    structure = gemmi.read_structure(str(designs[0]))
+    dna = gemmi.Chain("D")
+    for number in range(1, 4):
+        residue = gemmi.Residue()
+        residue.name, residue.seqid = "DA", gemmi.SeqId(number, " ")
+        atom = gemmi.Atom()
+        atom.name, atom.pos = "P", gemmi.Position(50 + 6 * number, 50, 50)
+        atom.element = gemmi.Element("P")
+        residue.add_atom(atom)
+        dna.add_residue(residue)
+    structure[0].add_chain(dna, pos=0)
+    structure.setup_entities()
+    structure.write_pdb(str(tmp_path / "with_dna.pdb"))
+    done = run("px-sequence", tmp_path / "with_dna.pdb", "-o", tmp_path)
+    assert done.returncode == 0 and "left out: chain D (Dna)" in done.stderr
+
+
 @pytest.mark.slow
 def test_structures_that_cannot_be_used(designs: list[Path], tmp_path: Path) -> None:
     text = designs[0].read_text()

@@ -321,6 +321,33 @@ def test_a_stop_while_the_last_line_is_said_gives_no_other() -> None:
     assert done.stderr.count("\n") == 1 and "nowhere" in done.stderr
 
 
+NO_MORE_PROCESSES = """
+import os, subprocess, sys
+started = []
+
+class Popen(subprocess.Popen):
+    def __init__(self, *words, **more):
+        if started:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        started.append(self)
+        super().__init__(*words, **more)
+
+subprocess.Popen = Popen
+sys.argv = ["pxdesign", "pipeline", *{words}]
+from pxtools.commands.pxdesign import main
+main()
+"""
+
+
+def test_a_tool_that_cannot_be_started_ends_the_others(tmp_path: Path) -> None:
+    given, _ = small_run(tmp_path, n=4, chunk=1, steps=LONG)
+    program = [sys.executable, "-c", NO_MORE_PROCESSES.format(words=[*map(str, given)])]
+    done = subprocess.run(program, capture_output=True, text=True, env=environment(), timeout=60)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "cannot start a further process: Resource temporarily" in done.stderr
+    assert not started_by(tmp_path)
+
+
 STOPPED_AT_ONCE = """
 import subprocess
 from pxtools.commands.front import Front
