@@ -291,8 +291,10 @@ def try_fault(fault: Fault, reference: Path, seed: int) -> None:
 
 
 def main() -> None:
-    times = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-    only = sys.argv[2:]
+    times, *only = sys.argv[1:] or ["20"]
+    known = [fault.__name__ for fault in FAULTS]
+    if not times.isdigit() or not set(only) <= set(known):
+        sys.exit(f"expected a number of times, then any of: {' '.join(known)}")
     print("| fault | times | all recovered, nothing lost | what failed |\n|---|---|---|---|")
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
@@ -301,13 +303,13 @@ def main() -> None:
             if only and fault.__name__ not in only:
                 continue
             failures = []
-            for seed in range(times):
+            for seed in range(int(times)):
                 try:
                     try_fault(fault, reference, seed)
                 except AssertionError as error:
                     failures.append(f"{seed}: {str(error)[:300]}")
             failed += len(failures)
-            outcome = f"{times - len(failures)} of {times}"
+            outcome = f"{int(times) - len(failures)} of {times}"
             print(f"| {fault.__doc__} | {times} | {outcome} | {'; '.join(failures)} |", flush=True)
     sys.exit(bool(failed))
 

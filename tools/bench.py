@@ -493,6 +493,8 @@ def main() -> None:
     if args.what == "measure-sequences":
         measure_sequences(*args.sizes)
         return
+    if args.what not in ("all", "step", "sequences", "tools", "peers"):
+        parser.error(f"expected all, step, sequences, tools or peers, found {args.what}")
     if args.what == "peers":
         if args.published is None:
             peers.refuse("peers needs --published DIR, with checkouts of PXDesign and Protenix")

@@ -46,7 +46,7 @@ DEMONSTRATION = (
 
 @dataclass(frozen=True)
 class ReportRequest:
-    """What a report is made of: results folders, folders or files of runs, tables of px-score."""
+    """What a report is made of: results folders, folders of runs, tables of px-score."""
 
     paths: Sequence[Path]
     page: Path  # where it will be: paths of files are written as seen from there

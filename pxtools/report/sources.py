@@ -23,7 +23,7 @@ class Source:
 
 
 def read_sources(paths: Sequence[Path], quiet: bool) -> list[Source]:
-    """The runs below folders or around files, their designs scored, and the tables."""
+    """The runs below folders, or beside a run.json, their designs scored, and the tables."""
     sources: dict[Path, Source] = {}
     for path in paths:
         if path.is_file() and not (path.parent / "run.json").is_file():

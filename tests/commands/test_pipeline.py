@@ -191,6 +191,8 @@ def test_no_align_leaves_the_samplers_frame(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         xyz, read_chunk(folder / "chunks" / "samples_0-0.msgpack").xyz[0], atol=0.001
     )
+    again = run("px-write-cif", "--no-align", stdin=sampled.stdout)
+    assert "--no_align: 1 CIFs that were there keep the place they have" in again.stderr
 
 
 def test_the_embedded_model_is_named_and_keeps_the_deposited_target(tmp_path: Path) -> None:
