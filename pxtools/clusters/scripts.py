@@ -93,7 +93,10 @@ class Job:
 
     def sample_script(self) -> str:
         array = {"array": f"0-{self.shards - 1}", "signal": f"B:USR1@{SAVE_SECONDS}"}
-        options = (f"--{name} {shlex.quote(str(value))}" for name, value in self.options.items())
+        options = (
+            f"--{name}" if value is True else f"--{name} {shlex.quote(str(value))}"
+            for name, value in self.options.items()
+        )
         return SAMPLE.format(
             script=self.sample.name,
             directives=self._directives("shard_%a.log", self.resources, array),

@@ -22,6 +22,13 @@ exit ${PX_SAMPLE_EXITS:-0}
 """
 
 
+def test_options_are_written_as_px_sample_takes_them(tmp_path: Path) -> None:
+    words = ["-i", write_task(tmp_path), "-q", "--gamma0", 0, "--shards", 2, "--dry"]
+    assert run("px-submit", *words, cwd=tmp_path).returncode == 0
+    text = (tmp_path / "results/slurm/sample.sh").read_text()
+    assert "--quiet \\\n" in text and "--gamma0 0.0 \\\n" in text
+
+
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
     tools = tmp_path / "bin"
