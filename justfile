@@ -19,7 +19,7 @@ N_max := ""
 
 root := justfile_directory()
 recipe := root / "tools/recipe"
-python := root / ".venv/bin/python"
+python := env("PXTOOLS_VENV", root / ".venv") / "bin/python"
 # its workers share what one of them has compiled
 pytest := "PYTHONDONTWRITEBYTECODE= " + quote(python) + " -m pytest -n auto --dist worksteal"
 export PATH := root / "bin:" + env("PATH")
@@ -126,7 +126,7 @@ lint: for-developers
     "{{ python }}" -m ruff check .
     "{{ python }}" -m ruff format --check .
     "{{ python }}" -m mypy
-    "{{ root }}/.venv/bin/lint-imports" --no-logo --no-cache
+    "{{ parent_directory(python) }}/lint-imports" --no-logo --no-cache
 
 # reformat the sources
 [group("develop")]

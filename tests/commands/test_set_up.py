@@ -116,6 +116,17 @@ def test_a_checkout_that_was_moved_is_set_up_again(checkout: Path) -> None:
     assert installed(moved) == [str(checkout), str(moved)]
 
 
+def test_an_environment_of_another_checkout_is_left_to_it(checkout: Path, tmp_path: Path) -> None:
+    venv = str(tmp_path / "environment")
+    assert ran(checkout, PXTOOLS_VENV=venv)[0] == 0
+    other = tmp_path / "other"
+    shutil.copytree(checkout, other, symlinks=True)
+    code, _, said = ran(other, PXTOOLS_VENV=venv)
+    assert code == 2 and f"{venv} belongs to {checkout}" in said and len(said.splitlines()) == 1
+    shutil.rmtree(checkout)  # or moved: then it is set up for the other
+    assert ran(other, PXTOOLS_VENV=venv)[0] == 0
+
+
 def test_a_set_up_outlives_its_python(checkout: Path) -> None:
     """As after `brew upgrade python`."""
     ran(checkout, PXTOOLS_EXTRAS="dev")
