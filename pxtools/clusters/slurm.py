@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -27,13 +28,15 @@ class Submitted:
     shards: int
     arrays: tuple[str, ...]
     finish: tuple[str, ...]
+    request: str = ""  # tells it from another; "" where an older version has not said
 
     @classmethod
     def read(cls, folder: Path) -> Submitted | None:
         """None where nothing was submitted, or nothing tells."""
         try:
             held = json.loads((folder / "submitted.json").read_bytes())
-            return cls(int(held["shards"]), tuple(held["arrays"]), tuple(held["finish"]))
+            jobs = (tuple(held["arrays"]), tuple(held["finish"]))
+            return cls(int(held["shards"]), *jobs, str(held.get("request", "")))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -51,22 +54,26 @@ def write_scripts(job: Job) -> list[Path]:
 
 
 def submit(job: Job, request: SampleRequest) -> list[str]:
-    """Submit the shards that lack samples and are not in the queue; the ids of the new jobs.
+    """Write the scripts, submit the shards that lack samples and are not in the queue.
+
+    Returns the ids of the new jobs.
 
     Raises InputError where Slurm refuses, or the queue holds the same in other shards.
     """
-    queued = _queue()
+    queued, asked = _queue(), _told_apart(request)
     before = Submitted.read(job.folder) or Submitted(job.shards, (), ())
     arrays = [id_ for id_ in before.arrays if id_ in queued]
-    if arrays and before.shards != job.shards:
+    if arrays and (before.shards != job.shards or (before.request or asked) != asked):
+        now = f"now {job.shards} are" if before.shards != job.shards else "now other designs are"
         raise InputError(
-            f"{job.folder}: {before.shards} shards are in the queue, now {job.shards} are asked "
-            f"for; wait for them, or end them first: scancel {' '.join(arrays)}"
+            f"{job.folder}: {before.shards} shards are in the queue, {now} asked for; "
+            f"wait for them, or end them first: scancel {' '.join(arrays)}"
         )
+    write_scripts(job)
     waiting = {task for id_ in arrays for task in queued[id_]}
     missing = [k for k in incomplete_shards(request, job.shards) if k not in waiting]
     finish = [id_ for id_ in before.finish if id_ in queued]
-    if not missing and (finish or (not arrays and _is_complete(request))):
+    if not missing and (finish or (not arrays and _is_complete(job, request))):
         in_queue = f"{len(waiting)} are in the queue (job {', '.join(arrays)})"
         say(f"Nothing to submit: {in_queue if arrays else 'all samples and CIFs are there'}")
         return []
@@ -76,7 +83,7 @@ def submit(job: Job, request: SampleRequest) -> list[str]:
     arrays += new
     after = [f"--dependency=afterany:{':'.join(arrays)}"] if arrays else []
     finishing = _sbatch(*after, str(job.finish))
-    Submitted(job.shards, tuple(arrays), (finishing,)).write(job.folder)
+    Submitted(job.shards, tuple(arrays), (finishing,), asked).write(job.folder)
     if missing:
         say(f"Submitted shards {_spans(missing)} of {job.shards} (job {new[0]})")
     say(f"Submitted {job.finish.name}, after them (job {finishing})")
@@ -95,12 +102,22 @@ def incomplete_shards(request: SampleRequest, count: int) -> list[int]:
     return sorted(incomplete)
 
 
-def _is_complete(request: SampleRequest) -> bool:
-    n_sample = request.settings.N_sample
+def _is_complete(job: Job, request: SampleRequest) -> bool:
+    """Whether all samples are there and all that finish.sh makes of them."""
     runs = [progress_of(run) for _, _, run in runs_of(request)]
-    return all(
-        isinstance(run, RunProgress) and run.complete and run.total >= n_sample for run in runs
+    return (request.dump_dir / "report.html").is_file() and all(
+        isinstance(run, RunProgress)
+        and run.complete
+        and run.total >= request.settings.N_sample
+        and (run.sequences > 0 or not job.sequences)
+        for run in runs
     )
+
+
+def _told_apart(request: SampleRequest) -> str:
+    """The same for requests of the same designs."""
+    asked = (request.tasks, request.settings, request.seeds, request.model, request.dtype)
+    return hashlib.sha256(repr(asked).encode()).hexdigest()[:12]
 
 
 def _queue() -> dict[str, set[int]]:

@@ -55,8 +55,9 @@ def px_pick(
         return
     if number is not None and number < 1:
         raise InputError.of_option("--number", "1 or more", number)
+    found = [run for folder in folders or ["results"] for run in find_runs(Path(folder))]
     request = PickRequest(
-        runs=[run for folder in folders or ["results"] for run in find_runs(Path(folder))],
+        runs=list({run.path.resolve(): run for run in found}.values()),
         n=number,
         where=[condition("--where", where, known)] if where else [],
         by=quantity("--by", by, known) if by else None,

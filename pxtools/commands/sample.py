@@ -103,7 +103,7 @@ def _together(
     else:
         environments = for_gpus(gpus or 0)
     words = [f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items()]
-    return Together(words, request.total).sample(environments)
+    return Together(words, request).sample(environments)
 
 
 def sample_request(

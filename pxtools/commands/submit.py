@@ -33,7 +33,11 @@ ONE_PROCESS = ("shard", "samples")  # options of px-sample that mean nothing her
 @arg("--account", help="Slurm account of all jobs")
 @arg("--qos", help="quality of service of all jobs")
 @arg("--finish-partition", help="partition of the finishing job; default: that of the shards")
-@arg("--sbatch", default="", help="further sbatch options of all jobs, such as '--exclude=n3'")
+@arg(
+    "--sbatch",
+    default="",
+    help="further sbatch options of all jobs, such as --sbatch='--exclude=n3'",
+)
 @arg("--sequences", type=int, default=1, help="sequences per design, by px-sequence; 0: none")
 @arg("--dry", nargs="?", const="1", help="only write the scripts; print their paths")
 @with_sampling_options
@@ -46,8 +50,7 @@ def px_submit(**options: Any) -> None:
 
     is_dry = options.pop("dry") not in (None, "0")
     job, request = submission(**options)
-    scripts = write_scripts(job)
-    for line in scripts if is_dry else submit(job, request):
+    for line in write_scripts(job) if is_dry else submit(job, request):
         print(line)
 
 
@@ -69,6 +72,7 @@ def submission(
 ) -> tuple[Job, SampleRequest]:
     """The job that the words of the command line ask for. Raises InputError."""
     from pxtools.clusters.scripts import Job, Resources
+    from pxtools.sequences.options import MAX_SEQUENCES
 
     given = cli.those_given(sampling)
     for name in ONE_PROCESS:
@@ -76,6 +80,8 @@ def submission(
             raise InputError(f"--{name}: it is for one px-sample; --shards shares out all samples")
     if not 1 <= shards <= MAX_SHARDS:
         raise InputError.of_option("--shards", f"1 to {MAX_SHARDS:,}", shards)
+    if not 0 <= sequences <= MAX_SEQUENCES:
+        raise InputError.of_option("--sequences", f"0 to {MAX_SEQUENCES:,}", sequences)
     try:
         shlex.split(sbatch)
     except ValueError:

@@ -16,13 +16,16 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from types import FrameType
-from typing import IO, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from pxtools.commands.cli import EXIT_HELD_BY_OTHERS
 from pxtools.commands.front import Front
 from pxtools.console import LEFT_TO_OTHERS, bars, is_live, say, warn
 from pxtools.errors import InputError
 from pxtools.runs.folder import samples_in
+
+if TYPE_CHECKING:
+    from pxtools.sampling.runs import SampleRequest
 
 DRIVER = Path("/proc/driver/nvidia/gpus")
 MOST = 256
@@ -57,17 +60,17 @@ class Line(NamedTuple):
 
 
 class Together(Front):
-    """px-sample in several processes; `total` samples are asked for."""
+    """px-sample in several processes."""
 
-    def __init__(self, words: Sequence[str], total: int):
+    def __init__(self, words: Sequence[str], request: SampleRequest):
         super().__init__()
-        self.words = list(words)
+        self.words, self.request = list(words), request
         self.lines: SimpleQueue[Line] = SimpleQueue()
         self.said_by_one: Counter[Line] = Counter()
         self.said: Counter[tuple[bool, str]] = Counter()
         self.left = ""
         off = not is_live(sys.stderr)
-        self.bar = bars()(total=total, desc="  samples", unit="", leave=False, disable=off)
+        self.bar = bars()(total=request.total, desc="  samples", unit="", leave=False, disable=off)
 
     def _hand_on(self, signum: int, frame: FrameType | None) -> None:
         self.stopped = self.stopped or signum
@@ -87,6 +90,8 @@ class Together(Front):
             codes = [code for code in codes if code >= 0] + self._run([survivor])
         self.bar.close()
         code = 128 + self.stopped if self.stopped else _together(codes)
+        if code == EXIT_HELD_BY_OTHERS and not self.request.missing:
+            return 0  # those that each left to the others are made
         if code == EXIT_HELD_BY_OTHERS:
             say(self.left)
         return code

@@ -53,7 +53,11 @@ def as_safetensors(tensors: dict[str, np.ndarray], metadata: dict[str, str], dty
     header: dict[str, object] = {"__metadata__": metadata}
     blobs, at = [], 0
     for name in sorted(tensors):
-        blob = tensors[name].astype(numpy_dtype).tobytes()
+        with np.errstate(over="ignore"):
+            tensor = tensors[name].astype(numpy_dtype)
+        if not np.isfinite(tensor).all():
+            raise InputError(f"{name}: too large for {dtype}: take float32")
+        blob = tensor.tobytes()
         shape = list(tensors[name].shape)
         header[name] = {
             "dtype": name_of_dtype,

@@ -60,6 +60,8 @@ def convert(
         for name in sorted(weights):
             stop_if_told()
             arrays[name] = mx.array(weights.pop(name)).astype(DTYPES[dtype])
+            if not np.isfinite(np.array(arrays[name].astype(mx.float32))).all():
+                raise InputError(f"{name}: too large for {dtype}: take bfloat16 or float32")
         mx.save_safetensors(str(temporary), arrays, metadata)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())

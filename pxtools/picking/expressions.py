@@ -66,7 +66,10 @@ def _parsed(option: str, text: str, columns: tuple[Column, ...], kind: str) -> E
             tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         raise reader.wrong("an expression such as strand > 0.1 and failed == ''", text) from None
-    found, of = reader.read(tree, 0)
+    try:
+        found, of = reader.read(tree, 0)
+    except RecursionError:  # it cannot be named in a message
+        raise reader.wrong("a simpler expression", text[:80]) from None
     if found != kind:
         example = "contacts > 10" if kind == TRUTH else "contacts"
         raise reader.wrong(f"{kind} such as {example}", text)

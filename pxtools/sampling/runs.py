@@ -23,6 +23,7 @@ from pxtools.network import ops
 from pxtools.network.config import Help
 from pxtools.network.features import randomly_placed
 from pxtools.network.weights import ModelFile, load_network, read_model
+from pxtools.runs.designs import samples_of
 from pxtools.runs.folder import RunDir, seeds_of
 from pxtools.runs.inventory import inspect, open_run, precision_begun, raise_n_sample
 from pxtools.runs.lock import Lock
@@ -74,6 +75,12 @@ class SampleRequest:
         """Samples asked for, of all runs."""
         runs = runs_of(self)
         return sum(len(self.part.of(self.cells(task, seed))) for task, seed, _ in runs)
+
+    @property
+    def missing(self) -> int:
+        """Samples asked for that no file holds, by the names of files."""
+        parts = ((run, self.part.of(self.cells(task, seed))) for task, seed, run in runs_of(self))
+        return sum(len(set(part) - samples_of(run)) for run, part in parts)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pxtools.runs.tables import Check, columns_of
 from pxtools.scoring.columns import Scores
 from pxtools.scoring.predictions import Prediction
 from pxtools.shipped import PRESETS
+from pxtools.task.parsing import Once, Repeated
 
 Checks = Mapping[str, Check]
 LIMITS = ("low", "high", "above", "below")
@@ -83,9 +84,11 @@ def read_filters(path: Path) -> Filters:
 
 def _held(path: Path) -> dict[str, Any]:
     try:
-        held = yaml.safe_load(path.read_text("utf-8"))
+        held = yaml.load(path.read_text("utf-8"), Loader=Once)
     except OSError as error:
         raise InputError(f"{path}: cannot read: {error.strerror}") from None
+    except Repeated as error:
+        raise InputError(f"{path}: {error}") from None
     except (UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
         raise InputError(
             f"{path}: not readable YAML: {shown(' '.join(str(error).split()))}"

@@ -24,7 +24,7 @@ def parse(source: str, text: str) -> Any:
                 "name a YAML task file .yaml"
             )
         return yaml.load(text, Loader=_Loader)
-    except _Repeated as error:
+    except Repeated as error:
         raise InputError(f"{source}: {error}") from None
     except json.JSONDecodeError as error:
         raise InputError(f"{source}, line {error.lineno}: {_json_cause(error)}") from None
@@ -39,7 +39,7 @@ def parse(source: str, text: str) -> Any:
         raise InputError(f"{source}: not readable as JSON: {shown(_one_line(error))}") from None
 
 
-class _Repeated(Exception):
+class Repeated(Exception):
     """A field that is given twice: one of the two would be lost."""
 
 
@@ -51,7 +51,7 @@ def _once(pairs: list[tuple[str, Any]], text: str) -> dict[str, Any]:
         lines = text.splitlines()
         at = [n for n, line in enumerate(lines, 1) if f"{json.dumps(twice)}:" in line]
         where = f" (lines {at[0]} and {at[1]})" if len(at) == 2 else ""
-        raise _Repeated(f'"{shown(twice)}" is given twice{where}: keep one')
+        raise Repeated(f'"{shown(twice)}" is given twice{where}: keep one')
     return fields
 
 
@@ -88,10 +88,8 @@ def _word(text: str) -> str:
     return shown(re.split(r"[\s,\]}]", text, maxsplit=1)[0] or text[:1], 30)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without the guesses that change what was typed: 10:40, 010, no, 1e3, 2024-01-05."""
-
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+class Once(yaml.SafeLoader):
+    """YAML in which no field is given twice. Raises Repeated."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         lines: dict[str, int] = {}
@@ -101,9 +99,15 @@ class _Loader(yaml.SafeLoader):
                 if key.value in lines:
                     first = lines[key.value]
                     where = f"lines {first} and {line}" if first < line else f"line {line}"
-                    raise _Repeated(f"{shown(key.value)} is given twice ({where}): keep one")
+                    raise Repeated(f"{shown(key.value)} is given twice ({where}): keep one")
                 lines[key.value] = line
         return super().construct_mapping(node, deep)
+
+
+class _Loader(Once):
+    """YAML without the guesses that change what was typed: 10:40, 010, no, 1e3, 2024-01-05."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
 
 for _tag, _pattern, _first in (

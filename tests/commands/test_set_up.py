@@ -127,6 +127,14 @@ def test_an_environment_of_another_checkout_is_left_to_it(checkout: Path, tmp_pa
     assert ran(other, PXTOOLS_VENV=venv)[0] == 0
 
 
+def test_an_environment_that_others_made_is_left_alone(checkout: Path, tmp_path: Path) -> None:
+    venv = tmp_path / "theirs"
+    (venv / "lib").mkdir(parents=True)
+    (venv / "pyvenv.cfg").touch()
+    code, _, said = ran(checkout, PXTOOLS_VENV=str(venv))
+    assert code == 2 and "px-tools did not make" in said and (venv / "lib").is_dir()
+
+
 def test_a_set_up_outlives_its_python(checkout: Path) -> None:
     """As after `brew upgrade python`."""
     ran(checkout, PXTOOLS_EXTRAS="dev")

@@ -14,6 +14,11 @@ import pytest
 from faults import STEPS, assert_same, run_folder, wait_for
 from processes import command, environment, run, small_run
 
+from pxtools.commands.together import Together
+from pxtools.sampling.presets import settings
+from pxtools.sampling.runs import SampleRequest
+from pxtools.task.reading import read_tasks
+
 pytestmark = pytest.mark.slow
 N, CHUNK = 4, 1  # a chunk for each of four
 
@@ -73,6 +78,20 @@ def test_zero_is_a_value(tmp_path: Path) -> None:
     assert json.loads((folder / "run.json").read_text())["schedule"]["gamma0"] == 0
 
 
+def test_all_is_made_where_each_left_some_to_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words, folder = small_run(tmp_path, n=2, chunk=1, steps=1)
+    made = SampleRequest(
+        read_tasks(str(words[1])), tmp_path / "out", settings(None, N_sample=2), seeds=[7]
+    )
+    monkeypatch.setattr(Together, "_run", lambda self, environments: [75, 75])
+    assert Together([], made).sample([{}, {}]) == 75 and made.missing == 2
+    (folder / "chunks").mkdir(parents=True)
+    (folder / "chunks/samples_0-1.msgpack").touch()
+    assert Together([], made).sample([{}, {}]) == 0 and made.missing == 0
+
+
 def test_paths_of_whatever_bytes_are_handed_on(tmp_path: Path) -> None:
     words, _ = small_run(tmp_path, n=1, chunk=1, steps=1)
     out = tmp_path / os.fsdecode(b"caf\xe9")
@@ -86,7 +105,10 @@ def test_paths_of_whatever_bytes_are_handed_on(tmp_path: Path) -> None:
 
 STOPPED_BEFORE_IT_STARTED = """
 from pxtools.commands.together import Together
-together = Together([], 1)
+from pxtools.sampling.presets import settings
+from pxtools.sampling.runs import SampleRequest
+from pathlib import Path
+together = Together([], SampleRequest([], Path("."), settings(None)))
 together._hand_on(15, None)
 assert together.sample([{}, {}]) == 143
 """

@@ -17,6 +17,8 @@ from conftest import DATA, load
 from processes import TINY, run, small_run, write_task
 from tiny_model import assert_close, tiny_weights
 
+from pxtools.conversion import pxdesign
+from pxtools.conversion.protein_mpnn import as_safetensors
 from pxtools.conversion.torch_file import read_checkpoint
 from pxtools.errors import InputError
 from pxtools.network.config import Config
@@ -149,6 +151,17 @@ def test_half_the_size(tmp_path: Path, dtype: str) -> None:
         sizes.append((out / "model.safetensors").stat().st_size)
     assert sizes[1] < 0.6 * sizes[0]
     load_network(read_model(str(tmp_path / dtype)))
+
+
+def test_weights_that_the_precision_cannot_hold_are_refused(tmp_path: Path) -> None:
+    weights = {name: np.array(weight) for name, weight in tiny_weights().items()}
+    name = sorted(weights)[100]
+    weights[name] = weights[name] + np.float32(1e6)
+    with pytest.raises(InputError, match=f"{name}: too large for float16"):
+        pxdesign.convert(CHECKPOINT, weights, tmp_path / "out", "float16", "all", None)
+    assert not list((tmp_path / "out").iterdir())
+    with pytest.raises(InputError, match="w: too large for float16"):
+        as_safetensors({"w": np.array([1e6], np.float32)}, {}, "float16")
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -89,6 +89,13 @@ def test_conditions_and_what_is_missing_are_said(results: Path) -> None:
     assert "1 designs have no CIF" in again.stderr and str(cif) not in again.stdout
 
 
+def test_a_folder_named_twice_counts_once(results: Path) -> None:
+    once = run("px-pick", results / "finished")
+    (results / "link").symlink_to("finished")
+    twice = run("px-pick", results / "finished", results / "finished", results / "link")
+    assert twice.stderr == once.stderr and len(twice.stdout.split()) == len(once.stdout.split())
+
+
 def test_picks_are_handed_over(results: Path) -> None:
     folder = results / "picks"
     done = run("px-pick", results / "finished", "-o", folder)

@@ -97,6 +97,8 @@ def test_arithmetic_is_pythons(a: int, b: int, strand: float) -> None:
         ("(" * 300 + "1" + ")" * 300, "expression"),
         ("-" * 200 + "contacts > 1", "too many"),
         ("1 > " * 1000 + "1", "at most"),
+        ("rg" + ".a" * 900, "a simpler expression"),
+        ("~" * 1900 + "1", "expression"),
     ],
 )
 def test_what_cannot_be_said_is_refused_in_a_line(text: str, words: str) -> None:

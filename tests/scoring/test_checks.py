@@ -41,6 +41,7 @@ def test_limits_are_read(tmp_path: Path) -> None:
         ("checks: {a: {of: rg, low: yes}}", "a number"),
         ("checks: {a: {of: rg, low: .nan}}", "a number"),
         ("checks: {", "not readable YAML"),
+        ("checks: {a: {of: rg, low: 1}, a: {of: helix, low: 0}}", "a is given twice"),
     ],
 )
 def test_what_is_no_limit_is_refused(tmp_path: Path, text: str, words: str) -> None:
