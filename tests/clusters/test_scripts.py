@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import run, write_task
+from processes import command, environment, run, write_task
 
 from pxtools.clusters.scripts import Job, Resources
 
@@ -27,6 +27,29 @@ def test_options_are_written_as_px_sample_takes_them(tmp_path: Path) -> None:
     assert run("px-submit", *words, cwd=tmp_path).returncode == 0
     text = (tmp_path / "results/slurm/sample.sh").read_text()
     assert "--quiet \\\n" in text and "--gamma0 0.0 \\\n" in text
+
+
+def test_another_request_is_refused_while_jobs_are_in_the_queue(tmp_path: Path) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name, text in (("sbatch", "echo 17"), ("squeue", "echo 17 0; echo 17 1")):
+        (tools / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tools / name).chmod(0o755)
+    words = ["-i", write_task(tmp_path), "-o", tmp_path, "--N_sample", 4, "--shards", 2]
+    chunks = ["--sample_diffusion_chunk_size", 1]
+
+    def submitted(*more: object) -> subprocess.CompletedProcess[str]:
+        env = environment(PATH=f"{tools}:{os.environ['PATH']}")
+        line = command("px-submit", *words, *chunks, *more)
+        return subprocess.run(line, env=env, capture_output=True, text=True)
+
+    assert "Submitted shards 0-1 of 2" in submitted().stderr
+    script = (tmp_path / "slurm/sample.sh").read_bytes()
+    assert "2 are in the queue (job 17)" in submitted().stderr
+    for more in (["--seeds", 5], ["--N_sample", 8], ["--shards", 3]):
+        other = submitted(*more)
+        assert other.returncode == 2 and "scancel 17" in other.stderr
+    assert (tmp_path / "slurm/sample.sh").read_bytes() == script, "the jobs in the queue need it"
 
 
 @pytest.fixture

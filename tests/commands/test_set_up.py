@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -197,3 +199,18 @@ def test_a_checkout_of_another_user_is_set_up_in_the_cache(checkout: Path, tmp_p
         code, out, err = ran(checkout, *before, **variables)
         assert code == 2 and out == ""
         assert "cannot write " in err and "set PXTOOLS_VENV" in err and len(err.splitlines()) == 1
+
+
+def test_a_hang_up_that_ends_just_first_is_told_all_the_same(checkout: Path) -> None:
+    ran(checkout)
+    tool, begun = checkout / ".venv/bin/just", checkout / "begun"
+    tool.write_text(f"#!/bin/sh\ntrap 'exit 129' HUP TERM\nsleep 5 &\ntouch '{begun}'\nwait\n")
+    tool.chmod(0o755)
+    for _ in range(8):
+        begun.unlink(missing_ok=True)
+        line = [str(checkout / "bin/just")]
+        process = subprocess.Popen(line, stderr=subprocess.PIPE, start_new_session=True)
+        while not begun.exists():
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGHUP)
+        assert (process.communicate(timeout=30)[1], process.returncode) == (b"", 129)
