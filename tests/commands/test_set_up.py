@@ -46,17 +46,20 @@ def checkout(tmp_path: Path) -> Path:
     return folder
 
 
-def start(checkout: Path, *before: str, **variables: str) -> subprocess.Popen[str]:
+def start(
+    checkout: Path, *before: str, tool: str = "px-status", **variables: str
+) -> subprocess.Popen[str]:
     given = environment(PYTHON=str(checkout.parent / "python"), LOG=str(log(checkout)), **variables)
     for name in ("PXTOOLS_VENV", "PXTOOLS_EXTRAS", "HOME", "XDG_CACHE_HOME"):
         if name not in variables:
             given.pop(name, None)
     return subprocess.Popen(
-        [*before, str(checkout / "bin/px-status")],
+        [*before, str(checkout / "bin" / tool)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=given,
+        start_new_session=True,
     )
 
 
@@ -208,9 +211,9 @@ def test_a_hang_up_that_ends_just_first_is_told_all_the_same(checkout: Path) -> 
     tool.chmod(0o755)
     for _ in range(8):
         begun.unlink(missing_ok=True)
-        line = [str(checkout / "bin/just")]
-        process = subprocess.Popen(line, stderr=subprocess.PIPE, start_new_session=True)
+        process = start(checkout, tool="just")
         while not begun.exists():
+            assert process.poll() is None
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGHUP)
-        assert (process.communicate(timeout=30)[1], process.returncode) == (b"", 129)
+        assert (process.communicate(timeout=30)[1], process.returncode) == ("", 129)
