@@ -207,9 +207,10 @@ def test_a_checkout_of_another_user_is_set_up_in_the_cache(checkout: Path, tmp_p
 def test_a_hang_up_that_ends_just_first_is_told_all_the_same(checkout: Path) -> None:
     ran(checkout)
     tool, begun = checkout / ".venv/bin/just", checkout / "begun"
-    tool.write_text(f"#!/bin/sh\ntrap 'exit 129' HUP TERM\nsleep 5 &\ntouch '{begun}'\nwait\n")
+    asleep = "sleep 5 >/dev/null 2>&1 &"
+    tool.write_text(f"#!/bin/sh\ntrap 'exit 129' HUP TERM\n{asleep}\ntouch '{begun}'\nwait\n")
     tool.chmod(0o755)
-    for _ in range(8):
+    for _ in range(40):
         begun.unlink(missing_ok=True)
         process = start(checkout, tool="just")
         while not begun.exists():
