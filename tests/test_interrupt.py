@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 INTERRUPTED_AT_ANY_MOMENT = """
-import itertools, os, random, signal
+import os, random, signal
 from concurrent.futures import ThreadPoolExecutor
 from pxtools import interrupt
 

@@ -56,9 +56,8 @@ def write_scripts(job: Job) -> list[Path]:
 def submit(job: Job, request: SampleRequest) -> list[str]:
     """Write the scripts, submit the shards that lack samples and are not in the queue.
 
-    Returns the ids of the new jobs.
-
-    Raises InputError where Slurm refuses, or the queue holds the same in other shards.
+    Returns the ids of the new jobs. Raises InputError where Slurm refuses, or jobs of another
+    request, or of this one in other shards, are in the queue.
     """
     queued, asked = _queue(), _told_apart(request)
     before = Submitted.read(job.folder) or Submitted(job.shards, (), ())

@@ -33,11 +33,7 @@ ONE_PROCESS = ("shard", "samples")  # options of px-sample that mean nothing her
 @arg("--account", help="Slurm account of all jobs")
 @arg("--qos", help="quality of service of all jobs")
 @arg("--finish-partition", help="partition of the finishing job; default: that of the shards")
-@arg(
-    "--sbatch",
-    default="",
-    help="further sbatch options of all jobs, such as --sbatch='--exclude=n3'",
-)
+@arg("--sbatch", default="", help="options of sbatch for all jobs: --sbatch='-x n3'")
 @arg("--sequences", type=int, default=1, help="sequences per design, by px-sequence; 0: none")
 @arg("--dry", nargs="?", const="1", help="only write the scripts; print their paths")
 @with_sampling_options

@@ -90,9 +90,9 @@ class Together(Front):
             codes = [code for code in codes if code >= 0] + self._run([survivor])
         self.bar.close()
         code = 128 + self.stopped if self.stopped else _together(codes)
-        if code == EXIT_HELD_BY_OTHERS and not self.request.missing:
-            return 0  # those that each left to the others are made
         if code == EXIT_HELD_BY_OTHERS:
+            if not self.request.missing:
+                return 0  # those that each left to the others are made
             say(self.left)
         return code
 

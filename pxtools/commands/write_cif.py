@@ -79,12 +79,14 @@ def _chunks_of(input_json_path: str, dump_dir: str, seeds: str | None) -> list[P
     if not runs:
         seeds = f" with seeds {seeds}" if seeds else ""
         raise InputError.of(dump_dir, "results", f"runs of this task{seeds}", "none")
-    chunks = {run: [path for _, path in run.files("msgpack")] for run in runs}
-    for run in [run for run in runs if not chunks[run]]:
-        how_far = progress_of(run)
-        if not (isinstance(how_far, RunProgress) and how_far.complete):
+    chunks: list[Path] = []
+    for run in runs:
+        of_run = [path for _, path in run.files("msgpack")]
+        chunks += of_run
+        how_far = None if of_run else progress_of(run)
+        if how_far and not (isinstance(how_far, RunProgress) and how_far.complete):
             warn(f"{run.path}: it has no chunks to write (px-sample makes what is missing)")
-    return [path for paths in chunks.values() for path in paths]
+    return chunks
 
 
 def main() -> None:

@@ -189,8 +189,8 @@ class _Work:
         return [_Job(folder, path, name, is_of_run, numbers) for numbers in parts]
 
     def _folder_of(self, run: RunDir) -> Folder:
-        if run.path.resolve() in self.folders:
-            return self.folders[run.path.resolve()]
+        if folder := self.folders.get(run.path.resolve()):
+            return folder
         refuse_links(run)
         return self._folder(run.path, RunJson.begun(run).record.identity)
 
