@@ -2,8 +2,7 @@
 
 import os
 import shutil
-import struct
-import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +23,18 @@ NO_GL = ("--disable-gpu", "--disable-3d-apis", "--disable-software-rasterizer")
 Written = Callable[[Report], Path]
 READY = "html[data-ready]"
 SURFACE = "#canvas[data-surface]"
+UNPACK = """async (png) => {
+  const bytes = Uint8Array.from(atob(png), (c) => c.charCodeAt(0));
+  const image = await createImageBitmap(new Blob([bytes]));
+  const pen = new OffscreenCanvas(image.width, image.height).getContext("2d");
+  pen.drawImage(image, 0, 0);
+  const { data } = pen.getImageData(0, 0, image.width, image.height);
+  let text = "";
+  for (let i = 0; i < data.length; i += 8192) {
+    text += String.fromCharCode(...data.subarray(i, i + 8192));
+  }
+  return [image.height, image.width, btoa(text)];
+}"""
 
 
 @dataclass
@@ -117,44 +128,11 @@ def written(tmp_path: Path) -> Written:
     return write
 
 
-def pixels(png: bytes) -> np.ndarray:
-    """(height, width, 3) of a PNG that Chromium made: 8 bits, RGB or RGBA, no interlacing."""
-    at, data, width, height, channels = 8, b"", 0, 0, 0
-    while at < len(png):
-        (size,) = struct.unpack(">I", png[at : at + 4])
-        kind, body = png[at + 4 : at + 8], png[at + 8 : at + 8 + size]
-        if kind == b"IHDR":
-            width, height, _, colour = struct.unpack(">IIBB", body[:10])
-            channels = {2: 3, 6: 4}[colour]
-        if kind == b"IDAT":
-            data += body
-        at += 12 + size
-    lines = np.frombuffer(zlib.decompress(data), np.uint8).reshape(height, 1 + width * channels)
-    out = np.zeros((height, width * channels), np.uint8)
-    for y, line in enumerate(lines):
-        out[y] = _unfiltered(line[0], line[1:], out[y - 1] if y else out[y] * 0, channels)
-    rgb: np.ndarray = out.reshape(height, width, channels)[..., :3]
-    return rgb
-
-
-def _unfiltered(kind: int, line: np.ndarray, above: np.ndarray, channels: int) -> np.ndarray:
-    if kind == 0:
-        return line
-    if kind == 2:
-        return np.asarray(line + above, np.uint8)
-    row, up = line.astype(int).tolist(), above.astype(int).tolist()
-    for i in range(len(row)):
-        left = row[i - channels] if i >= channels else 0
-        corner = up[i - channels] if i >= channels else 0
-        if kind == 1:
-            guess = left
-        elif kind == 3:
-            guess = (left + up[i]) // 2
-        else:
-            near = [abs(up[i] - corner), abs(left - corner), abs(left + up[i] - 2 * corner)]
-            guess = (left, up[i], corner)[near.index(min(near))]
-        row[i] = (row[i] + guess) & 255
-    return np.array(row, np.uint8)
+def pixels(page: Any, png: bytes) -> np.ndarray:
+    """(height, width, 3) of a PNG, unpacked by the page's browser."""
+    height, width, data = page.evaluate(UNPACK, b64encode(png).decode())
+    rgba = np.frombuffer(b64decode(data), np.uint8).reshape(height, width, 4)
+    return rgba[..., :3]
 
 
 def share_of_colour(image: np.ndarray, colour: str, near: float = 0.06) -> float:

@@ -78,8 +78,9 @@ def pose(number: int, n: int) -> Pose:
     xyz = helix(n, rng)
     xyz = (xyz - xyz.mean((0, 1))) @ rotation.T + middle + away * (25 / np.linalg.norm(away))
     starts = np.cumsum([0, *(len(r.atoms) for r in whole.residues)])[:-1]
-    nearest = np.linalg.norm(whole.xyz[:, None] - xyz[None, :, 1], axis=-1).min(1)
-    near = np.minimum.reduceat(nearest, starts) < 8
+    ca = xyz[:, 1]
+    squared = (whole.xyz**2).sum(1)[:, None] + (ca**2).sum(1) - 2 * whole.xyz @ ca.T
+    near = np.minimum.reduceat(squared.min(1), starts) < 8**2
     fold = "-" + "H" * (n // 2 - 2) + "--" + "H" * (n - n // 2 - 2) + "-"
     return Pose(0, xyz, fold, tuple(np.flatnonzero(near).tolist()))
 

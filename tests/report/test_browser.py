@@ -38,7 +38,7 @@ def count(page: Any) -> str:
 
 def picture(page: Any, of: str = "#canvas") -> np.ndarray:
     page.wait_for_timeout(150)  # what has changed is drawn anew meanwhile
-    return pixels(page.locator(f"{of} canvas").first.screenshot())
+    return pixels(page, page.locator(f"{of} canvas").first.screenshot())
 
 
 def download(page: Any, act: Callable[[], None]) -> bytes:
@@ -126,7 +126,7 @@ def test_a_picture_is_saved(browser: Browser, written: Written) -> None:
     with browser.page(written(report(3))) as page:
         page.select_option("#colour", "probability")
         png = download(page, lambda: page.click("#picture"))
-        assert png[:4] == b"\x89PNG" and pixels(png).std() > 5
+        assert png[:4] == b"\x89PNG" and pixels(page, png).std() > 5
 
 
 # table
@@ -199,9 +199,9 @@ def test_columns_are_chosen(plain: Browser, written: Written) -> None:
         assert title == "radius of gyration (Å)"
 
 
-def test_keys_stars_and_the_address(browser: Browser, written: Written) -> None:
+def test_keys_stars_and_the_address(plain: Browser, written: Written) -> None:
     path = written(report(12))
-    with browser.page(path) as page:
+    with plain.page(path) as page:
         for key in ("ArrowDown", "ArrowDown", "s", "End", "s", "Home", "/"):
             page.keyboard.press(key)
         page.keyboard.type("starred=1")
@@ -213,7 +213,7 @@ def test_keys_stars_and_the_address(browser: Browser, written: Written) -> None:
         page.keyboard.press("Escape")
         page.click("#tab-epitope")
         address = str(page.url).split("#")[1]
-    with browser.page(path, address) as page:  # somebody else opens the address
+    with plain.page(path, address) as page:  # somebody else opens the address
         assert names(page) == ["bpti_sample_2", "bpti_sample_11"]
         assert page.input_value("#filter") == "starred=1"
         assert page.get_attribute("#tab-epitope", "aria-selected") == "true"
@@ -267,7 +267,7 @@ def test_checks_show_limits_and_what_fails(plain: Browser, written: Written) -> 
         failed = sum("contacts" in str(design(i).values[2]) for i in range(24))
         card = page.locator("figure:has-text('contacts ≥ 10')")
         assert f"{failed} fail" in card.inner_text()
-        image = pixels(card.locator("canvas").screenshot())
+        image = pixels(page, card.locator("canvas").screenshot())
         assert share_of_colour(image, FAILED, 0.02) > 0.001  # the limit's line
         page.click("figure button:has-text('contacts')")
         assert count(page) == f"{failed} of 24"
@@ -425,7 +425,7 @@ def test_a_run_that_has_just_begun(plain: Browser, written: Written, n: int) -> 
 
 
 def test_a_page_that_is_written_again_opens_itself_again(plain: Browser, written: Written) -> None:
-    begun = replace(report(2), runs=(Run("bpti seed_7", (), 500, 2),), reload_seconds=5)
+    begun = replace(report(2), runs=(Run("bpti seed_7", (), 500, 2),), reload_seconds=1)
     path = written(begun)
     with plain.page(path, "surf=false&f=helix>0") as page:
         path.write_bytes(render(replace(report(3), runs=(Run("bpti seed_7", (), 3, 3),))))
@@ -463,9 +463,9 @@ def test_nothing_is_wider_than_the_screen(
 
 def test_dark(browser: Browser, written: Written) -> None:
     with browser.page(written(report(3)), color_scheme="dark") as page:
-        assert pixels(page.screenshot()).mean() < 70
+        assert pixels(page, page.screenshot()).mean() < 70
         page.click("#theme")
-        assert pixels(page.screenshot()).mean() > 180
+        assert pixels(page, page.screenshot()).mean() > 180
         assert "th=light" in page.url
 
 
@@ -498,7 +498,7 @@ def test_axe_finds_nothing_serious(browser: Browser, written: Written, scheme: s
             if v["impact"] in ("serious", "critical")
         ]
 
-    with browser.page(written(begun), "f=helix>0.5", color_scheme=scheme) as page:
+    with browser.page(written(begun), "surf=false&f=helix>0.5", color_scheme=scheme) as page:
         assert serious(page) == []
         for tab in ("checks", "epitope", "fold", "runs"):
             page.click(f"#tab-{tab}")
