@@ -36,8 +36,6 @@ WORDS = {  # argparse's messages and ours
 }
 KINDS = {int: "a whole number", float: "a number"}
 
-EXIT_HELD_BY_OTHERS = 75
-
 
 def run(command: Callable[..., Any], module: str = "") -> NoReturn:
     """Run a tool's command with the words of the command line, then exit.

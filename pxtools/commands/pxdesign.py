@@ -14,15 +14,11 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import TYPE_CHECKING
 
 from pxtools import __version__
 from pxtools.console import say, warn
 from pxtools.errors import shown
 from pxtools.interrupt import leave
-
-if TYPE_CHECKING:
-    from pxtools.commands.front import Front
 
 TOOLS = {
     "sample": "sample",
@@ -60,10 +56,11 @@ OURS = {option.lower(): option for option in OPTIONS} | SYNONYMS
 def main() -> None:
     name, *words = sys.argv[1:] or [""]
     if name in ("pipeline", "infer"):
-        from pxtools.commands.front import Front
+        from pxtools.fronts.front import Front
+        from pxtools.fronts.pipeline import sample_and_write
 
         front = Front()
-        leave(front.code_of(lambda: pipeline(front, words)))
+        leave(front.code_of(lambda: sample_and_write(front, translated(words))))
     if name in TOOLS:
         run_here(TOOLS[name], translated(words))
     if name == "prepare-msa":
@@ -90,16 +87,6 @@ def run_here(tool: str, words: list[str]) -> None:
     """Become a tool; does not return."""
     sys.argv[1:] = words
     importlib.import_module(f"pxtools.commands.{tool}").main()
-
-
-def pipeline(front: Front, words: list[str]) -> int:
-    """px-sample | px-write-cif as two processes; returns their exit code."""
-    words = translated(words)
-    if {"-h", "--help", "--version"} & set(words):
-        return front.run("sample", words)
-    for_sampler = [word for word in words if word != "--no_align"]
-    for_writer = [word for word in words if word in ("-q", "--quiet", "--no_align")]
-    return front.pipe("sample", for_sampler, "write_cif", for_writer)
 
 
 def translated(words: list[str]) -> list[str]:

@@ -10,16 +10,12 @@ import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NoReturn
 
-from pxtools.commands.pxdesign import FLAGS, OURS, pipeline, run_here, translated
+from pxtools.commands.pxdesign import FLAGS, OURS, run_here, translated
 from pxtools.console import say
-from pxtools.errors import InputError
 from pxtools.interrupt import FRONT, leave
 from pxtools.shipped import EXAMPLE
-
-if TYPE_CHECKING:
-    from pxtools.commands.front import Front
 
 VARIABLES = "PX_VARIABLES"  # the justfile's settings, as lines of name=value
 STARTER = "PX_STARTER"  # the process id of bin/just, where it has started just
@@ -42,7 +38,6 @@ USED = {  # the variables that mean something to a recipe
 FLAGS_OF_RECIPES = {*FLAGS, "q", "h", "json", "watch", "yes", "y", "cif"}
 OF_PIPELINE = ("sequences", "until", "N_max")
 DUMP_DIR_FIRST = ("status", "score", "sequence", "report", "clean")
-SHOWN_ALL_THE_SAME = (0, 3, 75)  # px-sample's exit codes after which there are designs to show
 
 
 @dataclass
@@ -79,19 +74,27 @@ def main() -> None:
     if recipe in ("status", "score", "sequence"):
         run_here(recipe, [folder, *asked.options])
     if recipe == "report":
-        task = [f"--input_json_path={asked.input_json_path}"] if asked.input_json_path else []
-        run_here("report", [folder, *task, *asked.options])
-    task = [f"--input_json_path={asked.input_json_path or _example(asked.input_json_path)}"]
+        of = [f"--input_json_path={asked.input_json_path}"] if asked.input_json_path else []
+        run_here("report", [folder, *of, *asked.options])
+    task = f"--input_json_path={asked.input_json_path or _example(asked.input_json_path)}"
     if recipe == "target":
         out = [] if asked.dump_dir is None else [f"--dump_dir={folder}"]
-        run_here("target", [*task, *out, *asked.options])
-    words = [*task, f"--dump_dir={folder}", *asked.options]
+        run_here("target", [task, *out, *asked.options])
+    words = translated([task, f"--dump_dir={folder}", *asked.options])
     if recipe == "pipeline":
-        from pxtools.commands.front import Front
+        run_pipeline(asked, words, task, folder)
+    run_here(recipe.replace("-", "_"), words)
 
-        front = Front()
-        leave(front.code_of(lambda: whole_pipeline(front, words, task, folder, asked)))
-    run_here(recipe.replace("-", "_"), translated(words))
+
+def run_pipeline(asked: Asked, words: list[str], task: str, folder: str) -> NoReturn:
+    from pxtools.fronts.front import Front
+    from pxtools.fronts.pipeline import Pipeline
+    from pxtools.fronts.until import N_MAX
+
+    until = int(asked.until) if asked.until else None
+    wanted = Pipeline(words, task, folder, asked.sequences, until, int(asked.N_max or N_MAX))
+    front = Front()
+    leave(front.code_of(lambda: wanted.run(front)))
 
 
 def read(recipe: str, words: list[str], variables: list[str]) -> Asked:
@@ -159,48 +162,6 @@ def _example(given: str | None) -> str:
     path = str(EXAMPLE)
     say(f"No input_json_path given: using the example {path}")
     return path
-
-
-def whole_pipeline(
-    front: "Front", words: list[str], task: list[str], folder: str, asked: Asked
-) -> int:
-    """Sample, write, choose amino acids; say how far all is, list the best, write the page."""
-    import subprocess
-
-    from pxtools.commands.until import INCOMPLETE, N_MAX, sample_until
-
-    sequences = asked.sequences
-    if asked.until:
-        limits = (int(asked.until), int(asked.N_max or N_MAX), _samples_asked_for(words))
-        code = sample_until(front, lambda more: pipeline(front, [*words, *more]), folder, *limits)
-    else:
-        code = pipeline(front, words)
-    if code not in (*SHOWN_ALL_THE_SAME, INCOMPLETE):
-        return code
-    chosen = 0
-    if sequences != "0":
-        for_sequences = [folder, f"--num_seqs={sequences}", *_of_device(words)]
-        chosen = front.run("sequence", for_sequences, stdout=subprocess.DEVNULL)
-    front.run("status", [folder])
-    scored = front.run("score", ["--quiet", folder])
-    shown = 0 if front.stopped or scored else front.run("report", ["--quiet", folder, *task])
-    return shown or scored if front.stopped else code or chosen or scored or shown
-
-
-def _samples_asked_for(words: list[str]) -> int:
-    """Of each run; 0 where px-sample will refuse the words."""
-    from pxtools.sampling.presets import settings
-
-    given = dict(word[2:].split("=", 1) for word in words if "=" in word)
-    try:
-        n_sample = int(given["N_sample"]) if "N_sample" in given else None
-        return settings(given.get("preset"), N_sample=n_sample).N_sample
-    except (ValueError, InputError):
-        return 0
-
-
-def _of_device(words: list[str]) -> list[str]:
-    return [word for word in words if word.startswith("--device=")]
 
 
 def clean(folder: str, options: list[str]) -> int:

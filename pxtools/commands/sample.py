@@ -12,6 +12,7 @@ from argh import arg
 from pxtools.commands import cli
 from pxtools.console import warn
 from pxtools.errors import InputError
+from pxtools.interrupt import HELD_BY_OTHERS
 from pxtools.shipped import EXAMPLE
 
 if TYPE_CHECKING:
@@ -83,13 +84,13 @@ def px_sample(**options: Any) -> None:
         warn(f"{sampled.failed} samples became NaN or infinite and were left out")
         sys.exit(EXIT_FAILED_SAMPLES)
     if sampled.held_by_others:
-        sys.exit(cli.EXIT_HELD_BY_OTHERS)
+        sys.exit(HELD_BY_OTHERS)
 
 
 def _together(
     request: SampleRequest, options: dict[str, Any], gpus: int | None, processes: int | None
 ) -> int:
-    from pxtools.commands.together import Together, for_gpus, for_processes
+    from pxtools.fronts.together import Together, for_gpus, for_processes
     from pxtools.machine import cores
 
     if gpus is not None and processes is not None:

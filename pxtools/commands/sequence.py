@@ -7,6 +7,7 @@ from argh import arg
 
 from pxtools.commands import cli
 from pxtools.console import say, warn
+from pxtools.interrupt import HELD_BY_OTHERS
 
 PREDICTORS = ("boltz", "protenix", "af3", "colabfold", "chai")
 
@@ -98,7 +99,7 @@ def px_sequence(
         if handover.note:
             warn(handover.note)
     if sequenced.held_by_others:
-        sys.exit(cli.EXIT_HELD_BY_OTHERS)
+        sys.exit(HELD_BY_OTHERS)
 
 
 def main() -> None:

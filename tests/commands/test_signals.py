@@ -350,7 +350,7 @@ def test_a_tool_that_cannot_be_started_ends_the_others(tmp_path: Path) -> None:
 
 STOPPED_AT_ONCE = """
 import subprocess
-from pxtools.commands.front import Front
+from pxtools.fronts.front import Front
 
 started = Front().start("sample", [], stderr=subprocess.PIPE)
 started.send_signal({signum})  # its Python is not there yet

@@ -14,7 +14,7 @@ import pytest
 from faults import STEPS, assert_same, run_folder, wait_for
 from processes import command, environment, run, small_run
 
-from pxtools.commands.together import Together
+from pxtools.fronts.together import Together
 from pxtools.sampling.presets import settings
 from pxtools.sampling.runs import SampleRequest
 from pxtools.task.reading import read_tasks
@@ -104,7 +104,7 @@ def test_paths_of_whatever_bytes_are_handed_on(tmp_path: Path) -> None:
 
 
 STOPPED_BEFORE_IT_STARTED = """
-from pxtools.commands.together import Together
+from pxtools.fronts.together import Together
 from pxtools.sampling.presets import settings
 from pxtools.sampling.runs import SampleRequest
 from pathlib import Path

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from processes import TINY, environment, write_task
 
-from pxtools.commands import until
-from pxtools.commands.front import Front
-from pxtools.commands.recipe import _samples_asked_for
-from pxtools.commands.until import INCOMPLETE, Tally, sample_until
+from pxtools.fronts import until
+from pxtools.fronts.front import Front
+from pxtools.fronts.pipeline import samples_asked_for
+from pxtools.fronts.until import INCOMPLETE, Tally, sample_until
 
 
 @given(st.integers(1, 10_000), st.integers(0, 10_000), st.integers(1, 10_000))
@@ -71,9 +71,11 @@ def test_no_round_goes_beyond_what_is_allowed() -> None:
     assert sample_until(Front(), sample, "results", 1, 4, 16) == 3
     assert sample_until(Front(), sample, "results", 1, 4, 4) == 3
     assert asked == [["--N_sample=4"], []]
-    assert _samples_asked_for(["--preset=extended", "--dump_dir=out"]) == 500
-    assert _samples_asked_for(["--preset=extended", "--N_sample=7"]) == 7
-    assert _samples_asked_for(["--N_sample=many"]) == _samples_asked_for(["--preset=none"]) == 0
+    assert samples_asked_for(["--preset=extended", "--dump_dir=out"]) == 500
+    assert samples_asked_for(["--preset=extended", "--N_sample=7"]) == 7
+    assert samples_asked_for(["-p", "extended", "-q"]) == 500
+    assert samples_asked_for(["-n", "5", "--preset=extended"]) == 5
+    assert samples_asked_for(["--N_sample=many"]) == samples_asked_for(["--preset=none"]) == 0
 
 
 def test_what_px_score_refuses_ends_it_with_its_code(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 
-from pxtools.commands.front import Front
 from pxtools.console import duration, say, warn
+from pxtools.fronts.front import Front
 
 N_MAX = 5000  # samples of each run, where nothing else is asked for
 GROWTH = 4  # a round makes at most so many times the designs that there are

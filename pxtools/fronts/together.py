@@ -18,10 +18,10 @@ from threading import Thread
 from types import FrameType
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from pxtools.commands.cli import EXIT_HELD_BY_OTHERS
-from pxtools.commands.front import Front
 from pxtools.console import LEFT_TO_OTHERS, bars, is_live, say, warn
 from pxtools.errors import InputError
+from pxtools.fronts.front import Front
+from pxtools.interrupt import HELD_BY_OTHERS
 from pxtools.runs.folder import samples_in
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Together(Front):
             codes = [code for code in codes if code >= 0] + self._run([survivor])
         self.bar.close()
         code = 128 + self.stopped if self.stopped else _together(codes)
-        if code == EXIT_HELD_BY_OTHERS:
+        if code == HELD_BY_OTHERS:
             if not self.request.missing:
                 return 0  # those that each left to the others are made
             say(self.left)
@@ -149,7 +149,7 @@ class Together(Front):
 def _together(codes: Sequence[int]) -> int:
     """The first code that tells of a failure; samples held by others are so if all found it."""
     failed = [128 - code if code < 0 else code for code in codes if code]
-    worse = [code for code in failed if code != EXIT_HELD_BY_OTHERS]
+    worse = [code for code in failed if code != HELD_BY_OTHERS]
     if worse:
         return worse[0]
-    return EXIT_HELD_BY_OTHERS if len(failed) == len(codes) else 0
+    return HELD_BY_OTHERS if len(failed) == len(codes) else 0

@@ -1,0 +1,79 @@
+"""From a task to sequences, scores and a page, by the tools in turn."""
+
+import subprocess
+from dataclasses import dataclass
+from itertools import pairwise
+
+from pxtools.errors import InputError
+from pxtools.fronts.front import Front
+from pxtools.fronts.until import INCOMPLETE, sample_until
+from pxtools.interrupt import HELD_BY_OTHERS
+
+SHOWN_ALL_THE_SAME = (0, 3, INCOMPLETE, HELD_BY_OTHERS)  # codes after which there are designs
+SHORT = {"-n": "N_sample", "-p": "preset"}
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What is asked for, as options of the tools."""
+
+    sampling: list[str]  # px-sample's, and px-write-cif's --no_align
+    task: str  # --input_json_path=...
+    folder: str
+    sequences: str  # of each design; 0: none
+    until: int | None  # so many designs pass every check
+    n_max: int  # samples of each run at most, until so many pass
+
+    def run(self, front: Front) -> int:
+        """Sample, write, choose amino acids; say how far all is, list the best, write the page.
+
+        Returns the exit code.
+        """
+        code = self._sample(front)
+        if code not in SHOWN_ALL_THE_SAME:
+            return code
+        chosen = 0
+        if self.sequences != "0":
+            device = [word for word in self.sampling if word.startswith("--device=")]
+            words = [self.folder, f"--num_seqs={self.sequences}", *device]
+            chosen = front.run("sequence", words, stdout=subprocess.DEVNULL)
+        front.run("status", [self.folder])
+        scored = front.run("score", ["--quiet", self.folder])
+        shown = 0
+        if not front.stopped and not scored:
+            shown = front.run("report", ["--quiet", self.folder, self.task])
+        return shown or scored if front.stopped else code or chosen or scored or shown
+
+    def _sample(self, front: Front) -> int:
+        if self.until is None:
+            return sample_and_write(front, self.sampling)
+        return sample_until(
+            front,
+            lambda more: sample_and_write(front, [*self.sampling, *more]),
+            self.folder,
+            self.until,
+            self.n_max,
+            samples_asked_for(self.sampling),
+        )
+
+
+def sample_and_write(front: Front, words: list[str]) -> int:
+    """px-sample | px-write-cif as two processes; returns their exit code."""
+    if {"-h", "--help", "--version"} & set(words):
+        return front.run("sample", words)
+    for_sampler = [word for word in words if word != "--no_align"]
+    for_writer = [word for word in words if word in ("-q", "--quiet", "--no_align")]
+    return front.pipe("sample", for_sampler, "write_cif", for_writer)
+
+
+def samples_asked_for(words: list[str]) -> int:
+    """Of each run; 0 where px-sample will refuse the words."""
+    from pxtools.sampling.presets import settings  # YAML: not for a pipeline of one round
+
+    given = dict(word[2:].split("=", 1) for word in words if "=" in word)
+    given |= {SHORT[word]: value for word, value in pairwise(words) if word in SHORT}
+    try:
+        n_sample = int(given["N_sample"]) if "N_sample" in given else None
+        return settings(given.get("preset"), N_sample=n_sample).N_sample
+    except (ValueError, InputError):
+        return 0
