@@ -39,8 +39,6 @@ OPTIONS = (
         "--seeds",
         help="one run for each, such as 123,456; default: the run's existing seeds, or 12345",
     ),
-    arg("--shard", help="K/N: only every Nth chunk from chunk K on, counted from 0, such as 0/16"),
-    arg("--samples", help="A-B: only these samples, counted from 0, such as 100-199"),
     arg("-m", "--model", help="name, folder or .safetensors file"),
     arg("--device", choices=["cpu", "gpu"], help="default: the GPU where MLX has one"),
     arg(
@@ -59,13 +57,15 @@ OPTIONS = (
 
 
 def with_sampling_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `sample_request`, as keywords."""
+    """Give a command the options of `sample_request`, but for its part of the samples."""
     for option in reversed(OPTIONS):
         command = option(command)
     return command
 
 
 @with_sampling_options
+@arg("--shard", help="K/N: only every Nth chunk from chunk K on, counted from 0, such as 0/16")
+@arg("--samples", help="A-B: only these samples, counted from 0, such as 100-199")
 @arg("--gpus", type=int, help="number of CUDA cards to use, one process for each")
 @arg("--processes", type=int, help="number of processes, which share the cores")
 def px_sample(**options: Any) -> None:

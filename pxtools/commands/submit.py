@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from argparse import SUPPRESS
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,8 @@ ONE_PROCESS = ("shard", "samples")  # options of px-sample that mean nothing her
 @arg("--sbatch", default="", help="options of sbatch for all jobs: --sbatch='-x n3'")
 @arg("--sequences", type=int, default=1, help="sequences per design, by px-sequence; 0: none")
 @arg("--dry", nargs="?", const="1", help="only write the scripts; print their paths")
+@arg("--shard", help=SUPPRESS)
+@arg("--samples", help=SUPPRESS)
 @with_sampling_options
 def px_submit(**options: Any) -> None:
     """Write the scripts of a Slurm array into slurm/ of the results folder, and submit them.

@@ -221,18 +221,22 @@ def _order(row: Scores) -> tuple[int, str]:
 def score_files(paths: Iterable[Path], how: How) -> Iterator[Scores]:
     """Rows of structure and chunk files that lie in no run.
 
-    Where the binder's chain is not given, what was taken is said.
+    Where the binder's chain is not given, what was taken is said; so is what was left out.
     """
     taken: Counter[tuple[str, str]] = Counter()
+    left_out: Counter[str] = Counter()
     for path in paths:
         for name, text in _texts(path):
-            chains, why = binder_last(name, read_chains(name, text), how.binder)
+            chains = read_chains(name, text, lambda what: left_out.update([what]))
+            chains, why = binder_last(name, chains, how.binder)
             if why and path.suffix != ".msgpack":
                 taken[chains[-1][0].key[0], why] += 1
             yield judged(score(as_complex(name, chains, read_facts(text)), name), how.checks)
     for (chain, why), n in taken.items():
         files = _counted(n, "file")
         warn(f"the binder is taken to be chain {chain}, {why}, in {files}; else give --binder")
+    for what, n in left_out.items():
+        warn(f"left out: {what}, in {_counted(n, 'file')}")
 
 
 def _texts(path: Path) -> list[tuple[str, bytes]]:

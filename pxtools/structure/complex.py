@@ -1,6 +1,7 @@
 """A target and a binder, read from a structure file."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,7 @@ from pxtools.structure.reading import (
     protein_chains,
 )
 from pxtools.structure.residue_number import ResidueNumber
-from pxtools.structure.residues import BACKBONE, parent_of, vdw_radius
+from pxtools.structure.residues import BACKBONE, CAPS, parent_of, vdw_radius
 
 Key = tuple[str, ResidueNumber]  # chain and number, as the file has them
 CONTACT = 8.0  # Å between CB atoms
@@ -76,14 +77,26 @@ def read_complex(name: str, text: bytes) -> Complex:
     return as_complex(name, read_chains(name, text), read_facts(text))
 
 
-def read_chains(name: str, text: bytes) -> list[list[Residue]]:
-    """The protein chains that have complete backbones, at least two; the last is the binder."""
+def read_chains(
+    name: str, text: bytes, left_out: Callable[[str], object] = lambda what: None
+) -> list[list[Residue]]:
+    """The protein chains, at least two; the last is the binder. Raises InputError.
+
+    `left_out` is told of each other polymer, and of residues without a complete backbone.
+    """
     polymers = protein_chains(Path(name), parse_structure(Path(name), text))
-    chains = [_residues(chain, p) for chain, p in polymers.items() if p.is_protein]
-    chains = [chain for chain in chains if chain]
+    found = {chain: _residues(chain, p) for chain, p in polymers.items() if p.is_protein}
+    for chain, polymer in polymers.items():
+        if chain not in found:
+            left_out(f"chain {chain} ({polymer.kind}) is no protein")
+            continue
+        residues = [site for site in polymer.sites if site.name not in CAPS]
+        if lost := len(residues) - len(found[chain]):
+            left_out(f"{lost} residues of chain {chain} lack N, CA, C or O")
+    chains = [chain for chain in found.values() if chain]
     if len(chains) < 2:
-        found = f"{len(chains)} chain{'s'[len(chains) == 1 :]}"
-        raise InputError.of(name, "structure", "two protein chains with backbones", found)
+        there = f"{len(chains)} chain{'s'[len(chains) == 1 :]}"
+        raise InputError.of(name, "structure", "two protein chains with backbones", there)
     return chains
 
 

@@ -50,8 +50,11 @@ def report(c: Check, model: ModelFile) -> str:
     by_label = next(iter(c.polymers.values())).by_label
     numbering = "mmCIF: label ids" if by_label else "the file's own chains and numbers"
     f = c.design.features
-    rows = [_row(c, i) for i in range(len(c.target))]
+    rows = [COLUMNS, *(_row(c, i) for i in range(len(c.target)))]
     rows.append(("binder", chain_name(len(c.target)), str(c.task.binder_lengths), *"-----"))
+    if any(pick.avoid for pick in c.task.chains):
+        cells = ["AVOID", *(_avoided(c, pick) for pick in c.task.chains), "-"]
+        rows = [(*row, cell) for row, cell in zip(rows, cells, strict=True)]
     lines = [
         f"task       {c.task.name} ({c.task.source})",
         f"structure  {c.task.structure} ({numbering})",
@@ -59,7 +62,7 @@ def report(c: Check, model: ModelFile) -> str:
         f"size       {f.n_tokens} tokens, {len(f.atoms)} atoms, "
         f"about {model.memory(f.n_tokens):.1f} GB of memory on a CPU",
         "",
-        *in_columns([COLUMNS, *rows]),
+        *in_columns(rows),
     ]
     return "\n".join(lines)
 
@@ -77,7 +80,7 @@ def _row(c: Check, i: int) -> tuple[str, ...]:
         for site, r in zip(kept, chain.residues, strict=True)
         if site.name != r.name
     ]
-    hotspots = [_label(polymer, sites, r) for r in chain.residues if r.is_hotspot]
+    hotspots = [_label(sites[r.number], r.number, r.name) for r in chain.residues if r.is_hotspot]
     return (
         name,
         chain_name(i),
@@ -90,12 +93,16 @@ def _row(c: Check, i: int) -> tuple[str, ...]:
     )
 
 
-def _label(
-    polymer: Polymer, sites: dict[ResidueNumber, gemmi.Residue], residue: TargetResidue
-) -> str:
-    author = author_number(sites[residue.number])
-    other = f" (author {author})" if author != residue.number else ""
-    return f"{residue.name} {residue.number}{other}"
+def _avoided(c: Check, pick: ChainPick) -> str:
+    polymer = c.polymers[pick.chain]
+    sites = {polymer.number(site): site for site in polymer.sites}
+    return ", ".join(_label(sites[n], n, sites[n].name) for n in pick.avoid) or "-"
+
+
+def _label(site: gemmi.Residue, number: ResidueNumber, name: str) -> str:
+    author = author_number(site)
+    other = f" (author {author})" if author != number else ""
+    return f"{name} {number}{other}"
 
 
 def _unresolved(polymer: Polymer, pick: ChainPick) -> str:
@@ -140,6 +147,7 @@ def warnings(c: Check) -> Iterator[str]:
         yield "no hotspots: the binder may sit anywhere on the target"
     whole = [(pick, site) for pick in c.task.chains for site in c.polymers[pick.chain].sites]
     yield from _author_numbers(c)
+    yield from _avoided_in_vain(c)
     yield from _buried(hotspots, whole)
     yield from _far_apart(hotspots, c.task.binder_lengths.longest)
     yield from _cut_close(hotspots, whole, c.polymers)
@@ -155,10 +163,20 @@ def _hotspot(chain: str, r: TargetResidue) -> Hotspot:
 
 def _author_numbers(c: Check) -> Iterator[str]:
     for pick in c.task.chains:
-        if labels := c.polymers[pick.chain].labels_of(pick.hotspots):
+        for what, numbers in (("hotspots", pick.hotspots), ("residues to avoid", pick.avoid)):
+            if labels := c.polymers[pick.chain].labels_of(numbers):
+                yield (
+                    f"chain {pick.chain}: {what} are read as label_seq_id; if the author's "
+                    f"numbers were meant, write these instead: {labels}"
+                )
+
+
+def _avoided_in_vain(c: Check) -> Iterator[str]:
+    for pick in c.task.chains:
+        if cut := [str(n) for n in pick.avoid if not pick.keeps(n.number)]:
             yield (
-                f"chain {pick.chain}: hotspots are read as label_seq_id; if the author's numbers "
-                f"were meant, write these instead: {labels}"
+                f"chain {pick.chain}, avoid: not in the crop, so that px-score finds no contacts "
+                f"with it: {', '.join(cut)}"
             )
 
 
@@ -215,13 +233,7 @@ def _cut_close(
 
 
 def pymol_script(c: Check, cif: Path) -> str:
-    """Loads the structure and the cropped target; crop in blue, hotspots in orange."""
-    hot = [
-        f"(chain {chain_name(i)} and resi {str(r.number).replace('-', chr(92) + '-')})"
-        for i, chain in enumerate(c.target)
-        for r in chain.residues
-        if r.is_hotspot
-    ]
+    """Loads structure and cropped target; crop in blue, hotspots in orange, avoid in red."""
     files = {"structure": c.task.structure, "target": cif}
     lines = [
         f'cmd.load({json.dumps(str(path.resolve()))}, "{name}")' for name, path in files.items()
@@ -233,7 +245,17 @@ def pymol_script(c: Check, cif: Path) -> str:
         "set cartoon_transparency, 0.6, structure",
         "color marine, target",
     ]
-    if hot:
-        lines += [f"select hotspots, target and ({' or '.join(hot)})", "show sticks, hotspots"]
-        lines += ["color orange, hotspots", "deselect"]
+    marks = (
+        ("hotspots", "orange", [pick.hotspots for pick in c.task.chains]),
+        ("avoid", "red", [pick.avoid for pick in c.task.chains]),
+    )
+    for name, colour, numbers in marks:
+        residues = [
+            f"(chain {chain_name(i)} and resi {str(n).replace('-', chr(92) + '-')})"
+            for i, of_chain in enumerate(numbers)
+            for n in of_chain
+        ]
+        if residues:
+            lines += [f"select {name}, target and ({' or '.join(residues)})"]
+            lines += [f"show sticks, {name}", f"color {colour}, {name}", "deselect"]
     return "\n".join([*lines, "zoom target", ""])

@@ -513,3 +513,17 @@ def test_the_binder_is_found_or_named(tmp_path: Path) -> None:
     assert wrong.returncode == 2 and "a protein chain (A, B), found C" in wrong.stderr
     natural = run("px-score", STRUCTURES / "1HVR.pdb.gz")
     assert "taken to be chain B, the last one" in natural.stderr
+
+
+def test_what_is_not_scored_of_a_structure_is_said(tmp_path: Path) -> None:
+    """1HVR with a strand of DNA, and without a CA of its target."""
+    text = gzip.decompress((STRUCTURES / "1HVR.pdb.gz").read_bytes()).decode()
+    lines = [x for x in text.splitlines(True) if x[:4] == "ATOM" and x[12:26] != " CA  VAL A   3"]
+    assert len(lines) == sum(x[:4] == "ATOM" for x in text.splitlines()) - 1
+    dna = [x[:12] + x[12:17] + " DA C" + x[22:] for x in lines[:40]]
+    path = tmp_path / "complex.pdb"
+    path.write_text("".join([*lines, *dna, "END\n"]))
+    done = run("px-score", path)
+    assert done.returncode == 0, done.stderr
+    assert "left out: chain C (Dna) is no protein, in 1 file" in done.stderr
+    assert "left out: 1 residues of chain A lack N, CA, C or O, in 1 file" in done.stderr

@@ -147,6 +147,24 @@ def test_exposed_area_of_spheres() -> None:
     assert exposed_area(cage, np.full(7, 1.7), np.array([0])) == 0
 
 
+def test_residues_to_avoid_are_shown(tmp_path: Path) -> None:
+    """Chain B of 1BD2: label_seq_id is the author's number + 1."""
+    pick = "{crop: 1-60, hotspots: [20], avoid: [30, 70]}"
+    path = tmp_path / "design.yaml"
+    chains = f"chains: {{B: {pick}}}"
+    path.write_text(f"binder_length: 9\ntarget: {{file: {STRUCTURES / '1BD2.cif.gz'}, {chains}}}\n")
+    done = run("px-target", "-i", path, "-o", tmp_path, "-m", TINY)
+    assert done.returncode == 0, done.stderr
+    header, row = done.stdout.splitlines()[-3:-1]
+    column = header.index("AVOID")
+    assert row[column:] == "GLY 30 (author 29), GLU 70 (author 69)"
+    cut = "chain B, avoid: not in the crop, so that px-score finds no contacts with it: 70"
+    assert cut in done.stderr
+    assert "chain B: residues to avoid are read as label_seq_id" in done.stderr
+    script = next(tmp_path.glob("*.pml")).read_text()
+    assert "select avoid, target and ((chain A0 and resi 30)" in script
+
+
 def test_ranges() -> None:
     assert ranges([3, 1, 2, 9, 11, 12]) == "1-3, 9, 11-12"
 
