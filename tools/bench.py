@@ -9,7 +9,6 @@ On a GPU, PyTorch's time for the same products stands beside, where PyTorch is i
 """
 
 import argparse
-import json
 import platform
 import resource
 import statistics
@@ -28,6 +27,7 @@ from typing import NamedTuple
 import mlx.core as mx
 import numpy as np
 import peers
+from targets import SIZES, STRUCTURES, read, target
 
 from pxtools.machine import cores
 from pxtools.network import bfloat16, ops
@@ -44,12 +44,8 @@ from pxtools.structure.parsing import read_structure
 from pxtools.structure.reading import protein_chains
 from pxtools.structure.residue_number import ResidueNumber
 from pxtools.structure.residues import BACKBONE, letter_of
-from pxtools.structure.target import TargetChain
-from pxtools.task.reading import read_tasks
-from pxtools.task.target import read_target
 
 ROOT = Path(__file__).parent.parent
-STRUCTURES = ROOT / "tests" / "data" / "structures"
 RECORD = RunRecord(
     TaskRecord("bench", "80", {"A": ChainRecord("all", (ResidueNumber(65),))}, "x.cif", "x"),
     ModelRecord("m", "d"),
@@ -57,34 +53,10 @@ RECORD = RunRecord(
     seed=1,
 )
 Product = tuple[int, int, int, int]  # batch, m, k, n
-# about 200, 400 and 700 tokens: chains of 1BD2 and a binder
-SIZES = {
-    200: ({"A": "1-120"}, 80),
-    400: ({"D": "", "E": "1-116"}, 80),
-    700: ({"A": "", "B": "", "D": ""}, 130),
-}
 TOOLS = (
     *("px-sample", "px-write-cif", "px-status", "px-target", "px-score", "px-sequence"),
     "px-convert-checkpoint",
 )
-
-
-def target(n_tokens: int) -> tuple[tuple[TargetChain, ...], int]:
-    crop, length = SIZES[n_tokens]
-    return read("1BD2.cif.gz", crop), length
-
-
-def read(structure: str, crop: dict[str, str]) -> tuple[TargetChain, ...]:
-    pick = {"chain_id": list(crop), "crop": {k: v for k, v in crop.items() if v}}
-    task = {
-        "name": "bench",
-        "condition": {"structure_file": str(STRUCTURES / structure), "filter": pick},
-        "generation": [{"type": "protein", "length": 9}],
-    }
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump([task], file)
-        file.flush()
-        return read_target(read_tasks(file.name)[0])
 
 
 class Products(NamedTuple):

@@ -24,7 +24,6 @@ from typing import NoReturn
 
 import numpy as np
 
-ROOT = Path(__file__).parent.parent
 SIGMA = 16.0  # Å
 # glibc gives nothing back to the system, and so needs not ask for it again, page by page
 TUNED = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(10**11)}
@@ -50,7 +49,7 @@ SIDES = (
 
 def write_inputs(path: Path, n_tokens: int) -> int:
     """Writes a task's features by the published names; gives how many tokens it really has."""
-    from bench import target
+    from targets import target
 
     from pxtools.network.features import featurize, one_hot, randomly_placed
     from pxtools.structure.residues import N_RESTYPES
@@ -83,9 +82,9 @@ def noisy(n_samples: int, n_atoms: int) -> np.ndarray:
 
 def ours(n_samples: int, dtype: str, n_tokens: str) -> Step:
     import mlx.core as mx
-    from bench import target
     from mlx.utils import tree_flatten
     from stand_in import formula_weight
+    from targets import target
 
     from pxtools.network.config import Config
     from pxtools.network.features import featurize, randomly_placed
@@ -244,7 +243,6 @@ def table(checkouts: Path, python: str, cases: list[tuple[int, int]]) -> None:
 
 def main() -> None:
     """One side."""
-    sys.path.append(str(ROOT / "tests"))  # stand_in
     result, whose, n_samples, dtype, *of = sys.argv[1:]
     make: Callable[..., Step] = ours if whose == "ours" else published
     try:
