@@ -2,6 +2,7 @@
 
 import argparse
 import codecs
+import errno
 import io
 import os
 import re
@@ -34,6 +35,8 @@ WORDS = {  # argparse's messages and ours
     "unrecognized arguments: (.*)": r"unexpected: \1",
     "ignored explicit argument": "takes no value, found",
 }
+# what writes to files is told by their names (runs/files.py)
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 KINDS = {int: "a whole number", float: "a number"}
 
 
@@ -84,7 +87,8 @@ def _in_one_line(error: Exception, command: Callable[..., Any]) -> str:
             f"{smaller}raise the limit (ulimit)"
         )
     if isinstance(error, OSError):
-        return f"{error.filename or 'standard output'}: {error.strerror or error}"
+        unnamed = "standard output" if error.errno in FULL_DISK else "a file or standard output"
+        return f"{error.filename or unnamed}: {error.strerror or error}"
     if str(error).startswith("NumPy was built with baseline"):
         return f"numpy does not run on this processor: {' '.join(str(error).split())}"
     raise error

@@ -126,7 +126,7 @@ def flush_folder(folder: Path) -> None:
         os.fsync(fd)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.EBADF, errno.ENOTSUP):
-            raise
+            raise InputError(f"{folder}: cannot flush to disk: {error.strerror}") from None
     finally:
         os.close(fd)
 

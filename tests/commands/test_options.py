@@ -1,5 +1,6 @@
 """What people type: options, their spelling, wrong ones, the published command line, recipes."""
 
+import errno
 import gzip
 import importlib
 import json
@@ -537,6 +538,25 @@ def test_a_file_in_place_of_a_folder(tmp_path: Path, file: str) -> None:
     assert done.stderr.splitlines()[-1] == (
         f"px-sample: {tmp_path / file}: expected a folder, found a file"
     )
+
+
+@pytest.mark.parametrize(
+    ("number", "where"),
+    [(errno.ENOSPC, "standard output"), (errno.ESTALE, "a file or standard output")],
+)
+def test_a_failure_without_a_name_is_not_blamed_on_stdout_alone(number: int, where: str) -> None:
+    program = f"""
+from argh import arg
+from pxtools.commands import cli
+
+@arg("--word")
+def px_any(*, word=""):
+    raise OSError({number}, "why")
+
+cli.run(px_any)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, f"px-any: {where}: why\n")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
