@@ -1,6 +1,7 @@
 """A tool's process that starts fast: forked from one that has imported what the tools import.
 
-It has its own memory, descriptors, signals and end. Not on a Mac: its graphics cannot be forked.
+It has its own memory, descriptors, signals and end. All of a worker's share a hash seed and were
+imported once: test_fresh_starts.py starts each afresh. A graphics card's library cannot be forked.
 """
 
 import os
@@ -8,12 +9,15 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
+from importlib.util import find_spec
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-POSSIBLE = sys.platform == "linux"
+import mlx.core as mx
+
+POSSIBLE = sys.platform == "linux" and mx.default_device() == mx.Device(mx.cpu)
 SECONDS = 300
 IMPORTED = [
     "pxtools.conversion.checkpoints",
@@ -25,6 +29,7 @@ IMPORTED = [
     "pxtools.task.inspection",
     "pxtools.runs.writing",
 ]
+assert all(map(find_spec, IMPORTED))  # else none of them would be imported, without a word
 
 
 def run(
@@ -32,7 +37,7 @@ def run(
 ) -> tuple[int, str, str]:
     """The exit code of a tool, by its module's name; what it wrote to stdout and to stderr."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["forked", "pxtools.commands", *IMPORTED])
+    context.set_forkserver_preload(["pxtools.commands", *IMPORTED])
     reads, writes = context.Pipe(duplex=False)
     with TemporaryDirectory() as folder:
         said = [Path(folder) / name for name in ("stdout", "stderr")]

@@ -188,7 +188,7 @@ class Parser(argh.ArghParser):
             if word == "--":
                 return
             if word.startswith("--") and not any(flag.startswith(name) for flag in known):
-                self._refuse(word.partition("=")[0], _nearest(name, known))
+                self._refuse(word.partition("=")[0], self._nearest(name))
             elif re.match(r"-[^-\d.]", word):
                 if (in_full := underscored(f"-{name}")) in known:
                     self._refuse(word, in_full)
@@ -197,6 +197,14 @@ class Parser(argh.ArghParser):
                         self._refuse(word, f"{before}={word}")
                     is_path = before in with_value or Path(word).exists()
                     self._refuse(word, f"./{word}" if is_path else None)
+
+    def _nearest(self, name: str) -> str | None:
+        from difflib import get_close_matches
+
+        of_all = (a.option_strings for a in self._actions if a.help != argparse.SUPPRESS)
+        by_case = {flag.lower(): flag for flags in of_all for flag in flags}
+        close = get_close_matches(name.lower(), by_case, 1)
+        return by_case[close[0]] if close else None
 
     def _refuse(self, word: str, nearest: str | None) -> NoReturn:
         instead = f"did you mean {nearest}?" if nearest else f"{self.prog} --help lists them"
@@ -212,7 +220,8 @@ class Parser(argh.ArghParser):
                 ) from None
         may_be_empty = action.default == "" or '""' in (action.help or "")
         if text == "" and not may_be_empty:
-            raise InputError(f"{_name(action)}: expected a value ({action.help}), found nothing")
+            meant = "" if action.help == argparse.SUPPRESS else f" ({action.help})"
+            raise InputError(f"{_name(action)}: expected a value{meant}, found nothing")
         return text
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -245,14 +254,6 @@ def options_of(command: Callable[..., Any]) -> set[str]:
 def those_given(options: dict[str, Any]) -> dict[str, Any]:
     """The options that are not at rest; 0 is a value."""
     return {n: value for n, value in options.items() if value is not None and value is not False}
-
-
-def _nearest(name: str, known: list[str]) -> str | None:
-    from difflib import get_close_matches
-
-    by_case = {flag.lower(): flag for flag in known}
-    close = get_close_matches(name.lower(), by_case, 1)
-    return by_case[close[0]] if close else None
 
 
 def underscored(word: str) -> str:

@@ -21,6 +21,8 @@ from pxtools.errors import shown
 from pxtools.interrupt import leave
 
 TOOLS = {
+    "pipeline": "sample",  # where its options are asked for
+    "infer": "sample",
     "sample": "sample",
     "status": "status",
     "check-input": "target",
@@ -28,7 +30,7 @@ TOOLS = {
     "score": "score",
     "sequence": "sequence",
 }
-COMMANDS = ",".join(["pipeline", "infer", *TOOLS, "prepare-msa"])
+COMMANDS = ",".join([*TOOLS, "prepare-msa"])
 USAGE = f"""usage: pxdesign {{{COMMANDS}}} ...
 
 {(__doc__ or "").split(chr(10), 2)[2].rstrip()}
@@ -55,7 +57,7 @@ OURS = {option.lower(): option for option in OPTIONS} | SYNONYMS
 
 def main() -> None:
     name, *words = sys.argv[1:] or [""]
-    if name in ("pipeline", "infer"):
+    if name in ("pipeline", "infer") and not asks_about(words):
         from pxtools.fronts.front import Front
         from pxtools.fronts.pipeline import sample_and_write
 
@@ -81,6 +83,11 @@ def main() -> None:
         sys.exit(2)
     print(USAGE, file=sys.stdout if asked else sys.stderr, end="")
     sys.exit(0 if asked else 2)
+
+
+def asks_about(words: list[str]) -> bool:
+    """Whether px-sample would only tell of itself."""
+    return bool({"-h", "--help", "--version"} & set(words))
 
 
 def run_here(tool: str, words: list[str]) -> None:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from pxtools.commands.pxdesign import FLAGS, OURS, run_here, translated
+from pxtools.commands.pxdesign import FLAGS, OURS, asks_about, run_here, translated
 from pxtools.console import say
+from pxtools.errors import InputError
 from pxtools.interrupt import FRONT, leave
 from pxtools.shipped import EXAMPLE
 
@@ -81,9 +82,9 @@ def main() -> None:
         out = [] if asked.dump_dir is None else [f"--dump_dir={folder}"]
         run_here("target", [task, *out, *asked.options])
     words = translated([task, f"--dump_dir={folder}", *asked.options])
-    if recipe == "pipeline":
+    if recipe == "pipeline" and not asks_about(words):
         run_pipeline(asked, words, task, folder)
-    run_here(recipe.replace("-", "_"), words)
+    run_here("sample" if recipe == "pipeline" else recipe.replace("-", "_"), words)
 
 
 def run_pipeline(asked: Asked, words: list[str], task: str, folder: str) -> NoReturn:
@@ -91,10 +92,30 @@ def run_pipeline(asked: Asked, words: list[str], task: str, folder: str) -> NoRe
     from pxtools.fronts.pipeline import Pipeline
     from pxtools.fronts.until import N_MAX
 
-    until = int(asked.until) if asked.until else None
-    wanted = Pipeline(words, task, folder, asked.sequences, until, int(asked.N_max or N_MAX))
+    wanted = Pipeline(
+        words,
+        task,
+        folder,
+        sequences=asked.sequences,
+        until=int(asked.until) if asked.until else None,
+        n_max=int(asked.N_max or N_MAX),
+        n_sample=samples_asked_for(words) if asked.until else 0,
+    )
     front = Front()
     leave(front.code_of(lambda: wanted.run(front)))
+
+
+def samples_asked_for(words: list[str]) -> int:
+    """Of each run; 0 where px-sample will refuse the words."""
+    from pxtools.commands.cli import Parser
+    from pxtools.commands.sample import px_sample
+    from pxtools.sampling.presets import settings
+
+    try:
+        asked = Parser("px-sample", px_sample).parse_args([w for w in words if w != "--no_align"])
+        return settings(asked.preset, N_sample=asked.N_sample).N_sample
+    except InputError:
+        return 0
 
 
 def read(recipe: str, words: list[str], variables: list[str]) -> Asked:

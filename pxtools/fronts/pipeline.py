@@ -2,15 +2,12 @@
 
 import subprocess
 from dataclasses import dataclass
-from itertools import pairwise
 
-from pxtools.errors import InputError
 from pxtools.fronts.front import Front
 from pxtools.fronts.until import INCOMPLETE, sample_until
 from pxtools.interrupt import HELD_BY_OTHERS
 
 SHOWN_ALL_THE_SAME = (0, 3, INCOMPLETE, HELD_BY_OTHERS)  # codes after which there are designs
-SHORT = {"-n": "N_sample", "-p": "preset"}
 
 
 @dataclass(frozen=True)
@@ -23,6 +20,7 @@ class Pipeline:
     sequences: str  # of each design; 0: none
     until: int | None  # so many designs pass every check
     n_max: int  # samples of each run at most, until so many pass
+    n_sample: int  # of each run, by `sampling` alone
 
     def run(self, front: Front) -> int:
         """Sample, write, choose amino acids; say how far all is, list the best, write the page.
@@ -53,27 +51,12 @@ class Pipeline:
             self.folder,
             self.until,
             self.n_max,
-            samples_asked_for(self.sampling),
+            self.n_sample,
         )
 
 
 def sample_and_write(front: Front, words: list[str]) -> int:
     """px-sample | px-write-cif as two processes; returns their exit code."""
-    if {"-h", "--help", "--version"} & set(words):
-        return front.run("sample", words)
     for_sampler = [word for word in words if word != "--no_align"]
     for_writer = [word for word in words if word in ("-q", "--quiet", "--no_align")]
     return front.pipe("sample", for_sampler, "write_cif", for_writer)
-
-
-def samples_asked_for(words: list[str]) -> int:
-    """Of each run; 0 where px-sample will refuse the words."""
-    from pxtools.sampling.presets import settings  # YAML: not for a pipeline of one round
-
-    given = dict(word[2:].split("=", 1) for word in words if "=" in word)
-    given |= {SHORT[word]: value for word, value in pairwise(words) if word in SHORT}
-    try:
-        n_sample = int(given["N_sample"]) if "N_sample" in given else None
-        return settings(given.get("preset"), N_sample=n_sample).N_sample
-    except (ValueError, InputError):
-        return 0

@@ -40,6 +40,7 @@ from pxtools.structure.complex import as_complex, binder_last, read_chains, read
 from pxtools.structure.parsing import structure_text
 from pxtools.task.types import Task
 
+MOST_REMARKS = 20  # on what is left out
 LISTED = (
     *("rank", "design", "failed", "cluster", "helix", "strand"),
     *("contacts", "hotspots_contacted", "target_rmsd", "mpnn_score"),
@@ -225,18 +226,26 @@ def score_files(paths: Iterable[Path], how: How) -> Iterator[Scores]:
     """
     taken: Counter[tuple[str, str]] = Counter()
     left_out: Counter[str] = Counter()
-    for path in paths:
-        for name, text in _texts(path):
-            chains = read_chains(name, text, lambda what: left_out.update([what]))
-            chains, why = binder_last(name, chains, how.binder)
-            if why and path.suffix != ".msgpack":
-                taken[chains[-1][0].key[0], why] += 1
-            yield judged(score(as_complex(name, chains, read_facts(text)), name), how.checks)
-    for (chain, why), n in taken.items():
-        files = _counted(n, "file")
-        warn(f"the binder is taken to be chain {chain}, {why}, in {files}; else give --binder")
-    for what, n in left_out.items():
-        warn(f"left out: {what}, in {_counted(n, 'file')}")
+    try:
+        for path in paths:
+            for name, text in _texts(path):
+                chains = read_chains(name, text, lambda what: left_out.update([what]))
+                chains, why = binder_last(name, chains, how.binder)
+                if why and path.suffix != ".msgpack":
+                    taken[chains[-1][0].key[0], why] += 1
+                yield judged(score(as_complex(name, chains, read_facts(text)), name), how.checks)
+    finally:  # also of files before one that is refused, and of that one
+        for (chain, why), n in taken.items():
+            files = _counted(n, "file")
+            warn(f"the binder is taken to be chain {chain}, {why}, in {files}; else give --binder")
+        _say_left_out(left_out)
+
+
+def _say_left_out(of: Counter[str]) -> None:
+    for what, n in of.most_common(MOST_REMARKS):
+        warn(f"left out in {_counted(n, 'file')}: {what}")
+    if (more := len(of) - MOST_REMARKS) > 0:
+        warn(f"left out in other files: {more} more such chains and residues")
 
 
 def _texts(path: Path) -> list[tuple[str, bytes]]:

@@ -92,7 +92,8 @@ def read_chains(
             continue
         residues = [site for site in polymer.sites if site.name not in CAPS]
         if lost := len(residues) - len(found[chain]):
-            left_out(f"{lost} residues of chain {chain} lack N, CA, C or O")
+            some = f"{lost} residue{'s' if lost > 1 else ''}" if found[chain] else "all residues"
+            left_out(f"of chain {chain} {some} without N, CA, C or O")
     chains = [chain for chain in found.values() if chain]
     if len(chains) < 2:
         there = f"{len(chains)} chain{'s'[len(chains) == 1 :]}"

@@ -25,6 +25,7 @@ from pxtools.task.types import ChainPick, Task
 
 BURIED = 0.10  # of the surface that the residue would have alone
 CUT_REACH = 10.0  # Å
+FEW = 10  # residues that are named one by one
 COLUMNS = ("CHAIN", "NEW", "LENGTH", "KEPT", "CROP", "UNRESOLVED", "MODIFIED", "HOTSPOTS")
 
 
@@ -94,6 +95,9 @@ def _row(c: Check, i: int) -> tuple[str, ...]:
 
 
 def _avoided(c: Check, pick: ChainPick) -> str:
+    """By name and number; many by number alone."""
+    if len(pick.avoid) > FEW:
+        return ranges({n.number for n in pick.avoid})
     polymer = c.polymers[pick.chain]
     sites = {polymer.number(site): site for site in polymer.sites}
     return ", ".join(_label(sites[n], n, sites[n].name) for n in pick.avoid) or "-"

@@ -109,6 +109,28 @@ def test_wrong_options_are_told_as_typed_with_the_nearest_right_one(
     assert refusal("px-sample", *words).removesuffix(f" ({EXPLAINED}") == answer
 
 
+def test_what_one_process_makes_is_not_px_submits_to_say() -> None:
+    """Its help lists neither option, and nothing hints at them."""
+    assert (
+        refusal("px-submit", "--smples", "3") == "unknown option --smples: did you mean --N_sample?"
+    )
+    assert refusal("px-submit", "--samples=") == "--samples: expected a value, found nothing"
+    for option in ("--shard=0/2", "--samples=0-3"):
+        refused = run("px-submit", "--example", "--dry", option)
+        assert refused.returncode == 2
+        assert "it is for one px-sample; --shards shares out all samples" in refused.stderr
+
+
+def test_help_of_a_pipeline_runs_nothing(tmp_path: Path) -> None:
+    results = shutil.copytree(OLD_RUNS, tmp_path / "results")
+    before = sorted(results.rglob("*"))
+    for tool, *words in (("recipe", "pipeline", f"dump_dir={results}"), ("pxdesign", "pipeline")):
+        done = run(tool, *words, "--help")
+        assert (done.returncode, done.stdout) == (0, help_texts()["px-sample"])
+        assert "px-sequence" not in done.stderr
+    assert sorted(results.rglob("*")) == before
+
+
 def test_what_is_missing_is_named() -> None:
     assert refusal("px-status", "").startswith("folders: expected a value (results folders,")
     assert refusal("px-status").startswith("missing: folders")

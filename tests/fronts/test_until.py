@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from processes import TINY, environment, write_task
 
+from pxtools.commands.recipe import samples_asked_for
 from pxtools.fronts import until
 from pxtools.fronts.front import Front
-from pxtools.fronts.pipeline import samples_asked_for
 from pxtools.fronts.until import INCOMPLETE, Tally, sample_until
 
 
@@ -74,7 +74,9 @@ def test_no_round_goes_beyond_what_is_allowed() -> None:
     assert samples_asked_for(["--preset=extended", "--dump_dir=out"]) == 500
     assert samples_asked_for(["--preset=extended", "--N_sample=7"]) == 7
     assert samples_asked_for(["-p", "extended", "-q"]) == 500
-    assert samples_asked_for(["-n", "5", "--preset=extended"]) == 5
+    assert samples_asked_for(["-n", "5", "--no_align", "--preset=extended"]) == 5
+    assert samples_asked_for(["-n2", "--N_samp=6", "-q"]) == 6  # px-sample takes the last one
+    assert samples_asked_for(["--N_sample=6", "-n", "2"]) == 2
     assert samples_asked_for(["--N_sample=many"]) == samples_asked_for(["--preset=none"]) == 0
 
 

@@ -525,5 +525,9 @@ def test_what_is_not_scored_of_a_structure_is_said(tmp_path: Path) -> None:
     path.write_text("".join([*lines, *dna, "END\n"]))
     done = run("px-score", path)
     assert done.returncode == 0, done.stderr
-    assert "left out: chain C (Dna) is no protein, in 1 file" in done.stderr
-    assert "left out: 1 residues of chain A lack N, CA, C or O, in 1 file" in done.stderr
+    assert "left out in 1 file: chain C (Dna) is no protein" in done.stderr
+    assert "left out in 1 file: of chain A 1 residue without N, CA, C or O" in done.stderr
+    path.write_text("".join(x for x in lines if x[21] == "A" or x[12:16] == " CA ") + "END\n")
+    refused = run("px-score", path)
+    assert refused.returncode == 2 and "found 1 chain" in refused.stderr
+    assert "left out in 1 file: of chain B all residues without N, CA, C or O" in refused.stderr

@@ -163,6 +163,8 @@ def test_residues_to_avoid_are_shown(tmp_path: Path) -> None:
     assert "chain B: residues to avoid are read as label_seq_id" in done.stderr
     script = next(tmp_path.glob("*.pml")).read_text()
     assert "select avoid, target and ((chain A0 and resi 30)" in script
+    path.write_text(path.read_text().replace("[30, 70]", "[30-60, 25]"))
+    assert report(checked(str(path)), MODEL).splitlines()[-2].endswith("  25, 30-60")
 
 
 def test_ranges() -> None:
