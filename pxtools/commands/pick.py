@@ -68,6 +68,8 @@ def px_pick(
     picked = pick(request)
     if picked.without_file:
         warn(f"{picked.without_file} designs have no CIF and are left out (px-write-cif writes it)")
+    if picked.without_value:
+        warn(f"--by {by}: {picked.without_value} designs have no value of it and come last")
     if number is not None and len(picked.picks) < number:
         warn(f"only {picked.fulfil} of {picked.designs} designs fulfil what was asked for")
     if output:

@@ -38,6 +38,7 @@ USED = {  # the variables that mean something to a recipe
 }
 FLAGS_OF_RECIPES = {*FLAGS, "q", "h", "json", "watch", "yes", "y", "cif"}
 OF_PIPELINE = ("sequences", "until", "N_max")
+NAMES = OURS | {name.lower(): name for name in OF_PIPELINE}
 DUMP_DIR_FIRST = ("status", "score", "sequence", "report", "clean")
 
 
@@ -119,13 +120,11 @@ def samples_asked_for(words: list[str]) -> int:
 
 
 def read(recipe: str, words: list[str], variables: list[str]) -> Asked:
-    """The settings of the words; the first one counts, and words before variables."""
+    """The settings of the words; the last one counts, and words before variables."""
     asked = Asked()
     given: set[str] = set()
 
     def take(option: str, value: str) -> None:
-        if option in given:
-            return
         given.add(option)
         if option in PATHS or (recipe == "pipeline" and option in OF_PIPELINE):
             setattr(asked, option, value)
@@ -137,7 +136,7 @@ def read(recipe: str, words: list[str], variables: list[str]) -> Asked:
         word = rest.pop(0)
         name, equals, value = word.partition("=")
         option = name.lstrip("-").replace("-", "_")
-        option = SYNONYMS.get(option) or OURS.get(option.lower(), _in_full(option))
+        option = SYNONYMS.get(option) or NAMES.get(option.lower(), _in_full(option))
         is_flag = option in FLAGS_OF_RECIPES or (recipe, word) == ("status", "-w")
         if equals and (name.startswith("--") or name.isidentifier()):
             take(option, value)
@@ -154,7 +153,7 @@ def read(recipe: str, words: list[str], variables: list[str]) -> Asked:
             raise WrongWord(f"expected settings such as preset=extended, found {word}")
     for line in variables:
         name, _, value = line.partition("=")
-        if value and name in USED[recipe]:
+        if value and name in USED[recipe] and name not in given:
             take(name, value)
     _check_numbers(asked)
     return asked

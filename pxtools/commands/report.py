@@ -71,9 +71,19 @@ def _page(given: Sequence[Path], output: str | None) -> Path:
         if Path(output).is_dir():
             place = Path(output) / "report.html"
             raise InputError.of_option("--output", f"a file such as {place}", "a folder")
-        return Path(output).resolve() if Path(output).is_symlink() else Path(output)
+        page = Path(output).resolve() if Path(output).is_symlink() else Path(output)
+        if output.endswith("/"):
+            raise InputError.of_option("--output", "a file such as page.html", output)
+        if page.is_file() and not _is_page(page):
+            raise InputError.of(page, "-o", "a new file or a page to write again", "another file")
+        return page
     folder = given[0] if len(given) == 1 and given[0].is_dir() else Path()
     return folder / "report.html"
+
+
+def _is_page(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(9).lower() in (b"<!doctype", b"")
 
 
 def main() -> None:

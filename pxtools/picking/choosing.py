@@ -48,6 +48,7 @@ class Picked:
     designs: int
     fulfil: int
     without_file: int
+    without_value: int  # of the order that was asked for; they come last
 
 
 def pick(request: PickRequest) -> Picked:
@@ -62,7 +63,8 @@ def pick(request: PickRequest) -> Picked:
         likeness = _folds_alike if request.difference == FOLD else _interfaces_alike
         chosen = choose_diverse(len(there), n, request.diverse, likeness(there))
         picks = [there[i] for i in chosen]
-    return Picked(picks, len(rows), len(fitting), len(found) - len(there))
+    unknown = sum(request.by.of(c.row) is None for c in there) if request.by else 0
+    return Picked(picks, len(rows), len(fitting), len(found) - len(there), unknown)
 
 
 def _best_first(candidates: list[Candidate], by: Expression | None) -> list[Candidate]:

@@ -140,7 +140,7 @@ class RunJson:
 
     @classmethod
     def read(cls, run: RunDir) -> RunJson:
-        """Raises DamagedError, or InputError for a file of a newer format."""
+        """Raises DamagedError, or InputError for a file of a newer format or a renamed folder."""
         try:
             held = json.loads(run.run_json.read_bytes())
             digest = held.pop("digest", None)  # the first versions wrote none
@@ -155,7 +155,13 @@ class RunJson:
             if not 1 <= n_sample <= MAX_SAMPLES:
                 raise ValueError(f"N_sample is {n_sample}")
             versions = {_text(k): _text(v) for k, v in held.get("versions", {}).items()}
-            return cls(RunRecord.from_dict(held), n_sample, versions)
+            record = RunRecord.from_dict(held)
+            if record.task.name != run.name:
+                raise InputError(
+                    f"{run.path}: its run.json is of the task {shown(record.task.name)}: give the "
+                    "folder above it that name again"
+                )
+            return cls(record, n_sample, versions)
         except OSError as error:
             raise DamagedError(error.strerror or "unreadable") from None
         except KeyError as error:

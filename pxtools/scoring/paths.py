@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pxtools.console import warn
 from pxtools.errors import InputError
 from pxtools.runs.folder import RunDir, find_runs, told_apart
 from pxtools.scoring.columns import Scores
@@ -41,7 +42,9 @@ def score_paths(paths: Iterable[Path], how: How, quiet: bool) -> Iterator[Scored
 def _runs_of(path: Path, files: list[Path]) -> list[tuple[RunDir, set[int] | None]]:
     """The runs that a path names, with the samples (None: all); loose files go to `files`."""
     if path.is_dir():
-        return [(run, None) for run in find_runs(path)]
+        if not (runs := find_runs(path)):
+            warn(f"{path}: no runs yet")
+        return [(run, None) for run in runs]
     if not path.is_file():
         raise InputError.of(path, "path", "a results folder, a chunk or a structure", "nothing")
     run = RunDir.around(path)

@@ -148,7 +148,9 @@ class _Work:
 
     def _jobs(self, path: Path) -> list[_Job]:
         if path.is_dir():
-            return [job for run in find_runs(path) for job in self._jobs_of(run)]
+            if not (runs := find_runs(path)):
+                warn(f"{path}: no runs yet")
+            return [job for run in runs for job in self._jobs_of(run)]
         if not path.is_file():
             raise InputError.of(path, "path", "a structure file or a results folder", "nothing")
         if path.suffix == ".msgpack":

@@ -143,8 +143,10 @@ def _check_pick(
             crop or "none",
         )
     for low, high in pick.crop or ():
-        if high > polymer.last:
+        if high > polymer.last or (low < min(have) and low < 1):
             warn(f"{task.source}: {where}: crop {low}-{high} reaches beyond the chain ({span})")
+        elif not any(low <= residue.number.number <= high for residue in residues):
+            warn(f"{task.source}: {where}: crop {low}-{high} has no residue with coordinates")
     kept = {residue.number: residue.name for residue in residues}
     for number, name in pick.hotspot_names:
         if kept.get(number, name) != name:

@@ -287,11 +287,13 @@ def asked(name: str, *words: str, variables: str = "") -> recipe.Asked:
     return recipe.read(name, list(words), variables.splitlines())
 
 
-def test_words_come_before_variables_and_the_first_word_counts() -> None:
+def test_words_come_before_variables_and_the_last_word_counts() -> None:
     read = asked(
-        "pipeline", "seeds=1", "seeds=2", variables="seeds=3\nN_sample=4\ndump_dir=r s\nmodel="
+        *("pipeline", "seeds=1", "seeds=2", "UNTIL=5", "until=6", "n_max=7"),
+        variables="seeds=3\nN_sample=4\ndump_dir=r s\nmodel=",
     )
-    assert read.options == ["--seeds=1", "--N_sample=4"]
+    assert read.options == ["--seeds=1", "--seeds=2", "--N_sample=4"]  # a tool takes the last one
+    assert (read.until, read.N_max) == ("6", "7")
     assert read.dump_dir == "r s" and read.input_json_path is None
 
 

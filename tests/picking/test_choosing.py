@@ -89,6 +89,12 @@ def test_conditions_and_what_is_missing_are_said(results: Path) -> None:
     assert "1 designs have no CIF" in again.stderr and str(cif) not in again.stdout
 
 
+def test_an_order_without_values_is_said(results: Path) -> None:
+    done = run("px-pick", results / "finished", "--by", "iptm", "-n", 1)
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 1
+    assert "--by iptm: 3 designs have no value of it and come last" in done.stderr
+
+
 def test_a_folder_named_twice_counts_once(results: Path) -> None:
     once = run("px-pick", results / "finished")
     (results / "link").symlink_to("finished")

@@ -178,6 +178,18 @@ def test_what_is_no_file_is_not_replaced(results: Path, tmp_path: Path) -> None:
     assert (tmp_path / "link.html").is_symlink() and (tmp_path / "page.html").stat().st_size
 
 
+def test_a_file_that_is_no_page_is_not_replaced(results: Path, tmp_path: Path) -> None:
+    record = results / "global_run_0/bpti/seed_1/run.json"
+    for output, found in (
+        (record, f"{record}: -o: expected a new file or a page"),
+        (f"{tmp_path}/new/", "new/"),
+    ):
+        refused = run("px-report", results, "-o", output)
+        assert refused.returncode == 2 and found in refused.stderr, refused.stderr
+    page(results, "-o", tmp_path / "page.html")
+    page(results, "-o", tmp_path / "page.html")
+
+
 def test_to_stdout(results: Path) -> None:
     done = run("px-report", results, "-o", "-", "-q")
     assert done.stdout.startswith("<!doctype html>") and done.stderr == ""

@@ -515,6 +515,19 @@ def test_the_binder_is_found_or_named(tmp_path: Path) -> None:
     assert "taken to be chain B, the last one" in natural.stderr
 
 
+@pytest.mark.parametrize("tool", ["px-score", "px-sequence"])
+def test_a_folder_without_runs_and_a_renamed_task_are_told(tool: str, tmp_path: Path) -> None:
+    (tmp_path / "none/global_run_0").mkdir(parents=True)
+    done = run(tool, tmp_path / "none")
+    assert done.returncode == 0 and done.stderr == f"⚠ {tmp_path / 'none'}: no runs yet\n"
+    shutil.copytree(DATA / "old_runs/finished", tmp_path / "out")
+    renamed = tmp_path / "out/global_run_0/foo"
+    (tmp_path / "out/global_run_0/bpti").rename(renamed)
+    refused = run(tool, tmp_path / "out")
+    assert refused.returncode == 2
+    assert f"{renamed / 'seed_1'}: its run.json is of the task bpti: give" in refused.stderr
+
+
 def test_what_is_not_scored_of_a_structure_is_said(tmp_path: Path) -> None:
     """1HVR with a strand of DNA, and without a CA of its target."""
     text = gzip.decompress((STRUCTURES / "1HVR.pdb.gz").read_bytes()).decode()

@@ -236,13 +236,33 @@ def test_the_nearest_residue_to_a_hotspot_is_named(tmp_path: Path, hotspot: int,
     assert part in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("crop", "kept", "said"),
+    [
+        ("10-500", 49, "crop 10-500 reaches beyond the chain (numbers 1 to 58)"),
+        ("0-10", 10, "crop 0-10 reaches beyond the chain (numbers 1 to 58)"),
+        ("1-58", 58, ""),
+    ],
+)
 def test_a_crop_beyond_the_chain_is_said(
+    crop: str, kept: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = f"binder_length: 9\ntarget: {{file: BPTI, chains: {{A: {{crop: '{crop}'}}}}}}\n"
+    (chain,) = read_target(read_tasks(yaml_task(tmp_path, text))[0])
+    assert len(chain.residues) == kept
+    told = capsys.readouterr().err
+    assert said in told and bool(told) == bool(said)
+
+
+def test_a_crop_of_what_is_not_resolved_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = "binder_length: 9\ntarget: {file: BPTI, chains: {A: {crop: 10-500}}}\n"
-    (chain,) = read_target(read_tasks(yaml_task(tmp_path, text))[0])
-    assert len(chain.residues) == 49
-    assert "crop 10-500 reaches beyond the chain (numbers 1 to 58)" in capsys.readouterr().err
+    """Chain D of 1BD2 has no coordinates of 127 to 130."""
+    pick = "{D: {crop: '1-20,128-129'}}"
+    file = STRUCTURES / "1BD2.cif.gz"
+    text = f"binder_length: 9\ntarget: {{file: {file}, chains: {pick}}}\n"
+    read_target(read_tasks(yaml_task(tmp_path, text))[0])
+    assert "crop 128-129 has no residue with coordinates" in capsys.readouterr().err
 
 
 def test_the_nearest_chain_and_file_are_named(tmp_path: Path) -> None:
