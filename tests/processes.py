@@ -36,6 +36,15 @@ def run(
     )
 
 
+def sample_and_write(*words: object) -> str:
+    """px-sample | px-write-cif, to their ends; what they said."""
+    sampled = run("px-sample", *words)
+    assert sampled.returncode == 0, sampled.stderr
+    written = run("px-write-cif", stdin=sampled.stdout)
+    assert written.returncode == 0, written.stderr
+    return sampled.stderr + written.stderr
+
+
 def write_task(folder: Path, name: str = "bpti", **changes: Any) -> Path:
     """A fixture's task; that of BPTI has a fifth of its tokens, for short runs."""
     task = fixture_task(name) | {"name": name}

@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import DATA
-from processes import TINY, command, environment, small_run
+from conftest import DATA, fixture_task
+from processes import TINY, command, environment, small_run, write_task
 
 pytestmark = pytest.mark.slow
 WHEN = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC")
@@ -18,6 +18,10 @@ WHEN = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC")
 
 def all_tools(folder: Path, hash_seed: str) -> dict[str, bytes]:
     """What the tools write below a folder, by name, and what they print."""
+    condition = fixture_task("pmhc")["condition"]
+    condition["filter"] = {"chain_id": ["A", "C"], "crop": {"A": "55-75"}}
+    hotspot, generation = {"A": [65], "C": [4, 5]}, [{"type": "protein", "length": 10}]
+    write_task(folder, "pmhc", condition=condition, hotspot=hotspot, generation=generation)
     words, _ = small_run(folder, n=2, chunk=1, steps=2, name="pmhc")
     task, out = folder / "pmhc.json", folder / "out"
     checkpoint = DATA / "tiny/checkpoint.pt"

@@ -4,14 +4,14 @@ import csv
 from pathlib import Path
 
 import pytest
-from processes import run, small_run
+from processes import run, sample_and_write, small_run
 
 pytestmark = pytest.mark.slow
 
 
 def test_shards_and_then_the_whole_make_the_table_of_one_process(tmp_path: Path) -> None:
     words, folder = small_run(tmp_path, n=5, chunk=2)
-    assert run("pxdesign", "pipeline", *words).returncode == 0
+    sample_and_write(*words)
     assert run("px-sequence", tmp_path / "out").returncode == 0
     table, fasta = folder / "sequences.csv", folder / "sequences.fasta"
     whole = table.read_bytes(), fasta.read_bytes()

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from processes import run, small_run
+from processes import run, sample_and_write, small_run
 
 pytestmark = pytest.mark.slow
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("scored")
     words, _ = small_run(folder, n=5, chunk=2)
-    assert run("pxdesign", "pipeline", *words).returncode == 0
+    sample_and_write(*words)
     assert run("px-score", folder / "out").returncode == 0
     return folder
 
