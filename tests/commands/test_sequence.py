@@ -25,10 +25,10 @@ from pxtools.structure.parsing import structure_text
 
 DOCS = Path(__file__).parents[2] / "docs"
 TCR = STRUCTURES / "1BD2.cif.gz"
-N, LENGTH = 4, 30
+N, LENGTH = 4, 16
 
 
-def write_designs(folder: Path, n: int, target: int = 60, length: int = LENGTH) -> list[Path]:
+def write_designs(folder: Path, n: int, target: int = 30, length: int = LENGTH) -> list[Path]:
     """Small complexes: a piece of a chain as target, another, shaken, as binder."""
     folder.mkdir(parents=True, exist_ok=True)
     whole = gemmi.read_structure(str(TCR))
@@ -233,8 +233,8 @@ def test_hand_over(designs: list[Path], tmp_path: Path) -> None:
         (["--bias", "A:inf"], "letters and numbers such as A:-0.5,K:0.3, found A:inf"),
         (["--fix", "1-5"], "--fix: expected a chain and numbers such as C0:1-5,8"),
         (["--fix", "A:1-5"], "residues of the binder B (others are fixed), found A:1-5"),
-        (["--fix", "B:1-99"], "a residue of chain B (1 to 30), found 99"),
-        (["--fix", "B:1-30"], "a binder residue left to design, found all are fixed"),
+        (["--fix", "B:1-99"], "a residue of chain B (1 to 16), found 99"),
+        (["--fix", "B:1-16"], "a binder residue left to design, found all are fixed"),
         (["--binder", "X"], "--binder: expected a protein chain (A, B), found X"),
         (["--weights", "none"], "--weights: expected vanilla, soluble"),
         (["--device", "gpu"], "--device: expected cpu"),
