@@ -26,7 +26,7 @@ from pxtools.task.types import ChainPick, Task
 BURIED = 0.10  # of the surface that the residue would have alone
 CUT_REACH = 10.0  # Å
 FEW = 10  # residues that are named one by one
-COLUMNS = ("CHAIN", "NEW", "LENGTH", "KEPT", "CROP", "UNRESOLVED", "MODIFIED", "HOTSPOTS")
+COLUMNS = ("CHAIN", "NEW", "LENGTH", "KEPT", "CROP", "UNRESOLVED", "MODIFIED", "HOTSPOTS", "AVOID")
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,9 @@ def report(c: Check, model: ModelFile) -> str:
     numbering = "mmCIF: label ids" if by_label else "the file's own chains and numbers"
     f = c.design.features
     rows = [COLUMNS, *(_row(c, i) for i in range(len(c.target)))]
-    rows.append(("binder", chain_name(len(c.target)), str(c.task.binder_lengths), *"-----"))
-    if any(pick.avoid for pick in c.task.chains):
-        cells = ["AVOID", *(_avoided(c, pick) for pick in c.task.chains), "-"]
-        rows = [(*row, cell) for row, cell in zip(rows, cells, strict=True)]
+    rows.append(("binder", chain_name(len(c.target)), str(c.task.binder_lengths), *"------"))
+    if not any(pick.avoid for pick in c.task.chains):
+        rows = [row[:-1] for row in rows]
     lines = [
         f"task       {c.task.name} ({c.task.source})",
         f"structure  {c.task.structure} ({numbering})",
@@ -91,15 +90,14 @@ def _row(c: Check, i: int) -> tuple[str, ...]:
         _unresolved(polymer, pick),
         ", ".join(changed) or "-",
         ", ".join(hotspots) or "-",
+        _avoided(pick, sites),
     )
 
 
-def _avoided(c: Check, pick: ChainPick) -> str:
+def _avoided(pick: ChainPick, sites: dict[ResidueNumber, gemmi.Residue]) -> str:
     """By name and number; many by number alone."""
     if len(pick.avoid) > FEW:
         return ranges({n.number for n in pick.avoid})
-    polymer = c.polymers[pick.chain]
-    sites = {polymer.number(site): site for site in polymer.sites}
     return ", ".join(_label(sites[n], n, sites[n].name) for n in pick.avoid) or "-"
 
 
