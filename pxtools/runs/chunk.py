@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pxtools.errors import DamagedError, InputError, shown
+from pxtools.runs.files import read_bytes
 from pxtools.runs.record import RunRecord
 from pxtools.runs.seal import VERSION, pack_array, seal, unpack_array, unseal
 from pxtools.structure.atoms import Atoms
@@ -51,11 +52,9 @@ def pack_chunk(chunk: Chunk) -> bytes:
 
 def read_chunk(path: Path) -> Chunk:
     """Read and check a chunk file. Raises DamagedError, or InputError for a newer version."""
+    data = read_bytes(path)
     try:
-        data = path.read_bytes()
         return unpack_chunk(data)
-    except OSError as error:
-        raise DamagedError(error.strerror or "unreadable") from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from pxtools.errors import DamagedError
 from pxtools.runs.chunk import Chunk
+from pxtools.runs.files import read_bytes
 from pxtools.runs.record import RunRecord
 from pxtools.structure.atoms import Atoms, chain_name
 from pxtools.structure.geometry import superposition
@@ -92,10 +93,7 @@ def hotspot_names(record: RunRecord) -> str:
 
 def read_cif(path: Path) -> bytes:
     """The file's bytes; DamagedError unless they are just what px-write-cif wrote."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DamagedError(error.strerror or "unreadable") from None
+    data = read_bytes(path)
     text, mark, digest = data.rpartition(SEAL)
     if not mark or hashlib.sha256(text).hexdigest().encode() + b"\n" != digest:
         raise DamagedError("its content does not match its digest")
@@ -104,11 +102,11 @@ def read_cif(path: Path) -> bytes:
 
 def read_back(path: Path) -> None:
     """DamagedError unless gemmi reads as many atoms from a CIF as it has lines for."""
+    text = read_bytes(path)
     try:
-        text = path.read_bytes()
         structure = gemmi.read_structure_string(text, format=gemmi.CoorFormat.Mmcif)
         count = structure[0].count_atom_sites()
-    except (OSError, RuntimeError, ValueError, IndexError) as error:
+    except (RuntimeError, ValueError, IndexError) as error:
         raise DamagedError(f"not a readable mmCIF: {error}") from None
     lines = text.count(b"\nATOM ")
     if count != lines or not count:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pxtools.console import warn
-from pxtools.errors import InputError
+from pxtools.errors import DamagedError, InputError
 
 HOST = re.sub(r"[^A-Za-z0-9-]", "-", os.uname().nodename)[:40]
 STALE_SECONDS = 3600
@@ -64,6 +64,19 @@ def _write(path: Path, data: bytes, sync_folder: bool, publish: Callable[[Path],
             raise
     if sync_folder:
         flush_folder(path.parent)
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file of ours. Raises DamagedError where there is none.
+
+    Raises InputError where it cannot be read now: it may be whole when its file system is back.
+    """
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise DamagedError(error.strerror) from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot read: {error.strerror}") from None
 
 
 def temporary_name(path: Path) -> Path:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from pxtools.errors import DamagedError, InputError, shown
-from pxtools.runs.files import write_atomically, write_first
+from pxtools.runs.files import read_bytes, write_atomically, write_first
 from pxtools.runs.folder import MAX_SAMPLES, RunDir
 from pxtools.runs.schedule import Schedule
 from pxtools.structure.residue_number import ResidueNumber, read_hotspots, write_hotspots
@@ -141,8 +141,9 @@ class RunJson:
     @classmethod
     def read(cls, run: RunDir) -> RunJson:
         """Raises DamagedError, or InputError for a file of a newer format or a renamed folder."""
+        data = read_bytes(run.run_json)
         try:
-            held = json.loads(run.run_json.read_bytes())
+            held = json.loads(data)
             digest = held.pop("digest", None)  # the first versions wrote none
             if digest is not None and digest != _digest(held):
                 raise ValueError("its content does not match its digest")
@@ -162,8 +163,6 @@ class RunJson:
                     "folder above it that name again"
                 )
             return cls(record, n_sample, versions)
-        except OSError as error:
-            raise DamagedError(error.strerror or "unreadable") from None
         except KeyError as error:
             raise DamagedError(f"not a readable run.json: it lacks {error}") from None
         except (ValueError, TypeError, AttributeError, RecursionError) as error:

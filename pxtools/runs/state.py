@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pxtools.errors import DamagedError, InputError, shown
-from pxtools.runs.files import write_atomically
+from pxtools.runs.files import read_bytes, write_atomically
 from pxtools.runs.record import RunRecord
 from pxtools.runs.seal import VERSION, pack_array, seal, unpack_array, unseal
 
@@ -45,8 +45,9 @@ class ChunkState:
     @classmethod
     def read(cls, path: Path) -> ChunkState:
         """Raises DamagedError, or InputError for a file of a newer version."""
+        data = read_bytes(path)
         try:
-            fields = unseal(path.read_bytes(), STATE_FORMAT)
+            fields = unseal(data, STATE_FORMAT)
             state = cls(
                 RunRecord.from_dict(fields["run"]),
                 list(fields["samples"]),
@@ -55,8 +56,6 @@ class ChunkState:
                 np.array([int(b) for b in fields["bad"]], np.int32),
                 float(fields["seconds_per_step"]),
             )
-        except OSError as error:
-            raise DamagedError(error.strerror or "unreadable") from None
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:

@@ -193,15 +193,19 @@ def run_without_privileges(*words: object) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     "name", ["chunks/samples_0-1.msgpack", "predictions/bpti_sample_0.cif", "run.json"]
 )
-def test_an_unreadable_file_is_set_aside_and_made_again(
+def test_what_cannot_be_read_now_is_not_taken_for_damaged(
     reference: Path, tmp_path: Path, name: str
 ) -> None:
+    """A server that is away for a minute must not have good designs made again."""
     words, folder = copied(reference, tmp_path)
     (folder / name).chmod(0)
-    done = run_without_privileges(*words)
-    assert done.returncode == 0, done.stderr
-    assert f"{Path(name).name}: Permission denied; set aside" in done.stderr
-    assert_same(tmp_path, reference, only=".cif")
+    refused = run_without_privileges(*words)
+    assert refused.returncode == 2, refused.stderr
+    assert refused.stderr.endswith(f"{folder / name}: cannot read: Permission denied\n")
+    assert not list(tmp_path.rglob("*.corrupt"))
+    (folder / name).chmod(0o644)
+    assert run_without_privileges(*words).returncode == 0
+    assert_same(tmp_path, reference)
 
 
 def test_a_read_only_directory_is_refused_before_computing(tmp_path: Path) -> None:
