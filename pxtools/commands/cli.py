@@ -118,9 +118,15 @@ def _path_or_question_mark(error: UnicodeError) -> tuple[str | bytes, int]:
         return codecs.lookup_error("replace")(error)
 
 
-def paths_from_stdin(otherwise: str) -> Iterator[Path]:
-    """The paths on stdin, one a line; at a terminal an InputError that says what to do instead."""
-    if sys.stdin.isatty():
+def paths(words: Sequence[str], otherwise: str) -> Iterator[Path]:
+    """Those given; those on stdin, one a line, where there are none, or - alone.
+
+    Without words at a terminal an InputError that says what to do instead.
+    """
+    if words not in ((), ("-",)):
+        yield from map(Path, words)
+        return
+    if not words and sys.stdin.isatty():
         raise InputError(otherwise)
     if stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):
         finish_what_is_piped_in()
@@ -154,7 +160,7 @@ class Parser(argh.ArghParser):
         self.module = module
         self.short = {"-h"} | {flag for flag in options_of(command) if len(flag) == 2}
         super().__init__(prog=name, formatter_class=Help)
-        self.set_default_command(command)
+        self.set_default_command(command, argh.assembling.NameMappingPolicy.BY_NAME_IF_KWONLY)
         self.add_argument("--version", action="version", version=f"{name} {__version__}")
 
     def add_argument(self, *flags: str, **settings: Any) -> argparse.Action:

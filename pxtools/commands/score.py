@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pxtools.scoring.paths import Scored
 
 
-@arg("paths", nargs="*", help="results folders, chunk or structure files; none: paths from stdin")
+@arg("paths", nargs="*", help="results folders, chunk or structure files; none or -: from stdin")
 @arg("--shard", help="K/N: only every Nth design from number K on, counted from 0")
 @arg("--samples", help="A-B: only these designs of each run, counted from 0")
 @arg("--json", help="all rows as one JSON list on stdout")
@@ -71,7 +71,7 @@ def px_score(
         raise InputError.of_option("--workers", "1 or more", workers)
     part = parse_part(shard, samples)
     otherwise = "give results folders, chunk or structure files, or pipe their paths in"
-    given = map(Path, paths) if paths else cli.paths_from_stdin(otherwise)
+    given = cli.paths(paths, otherwise)
     how = How(
         checks=read_checks(Path(checks)) if checks else standard_checks(),
         filters=read_filters(Path(checks)) if checks else standard_filters(),

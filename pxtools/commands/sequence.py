@@ -12,7 +12,7 @@ from pxtools.interrupt import HELD_BY_OTHERS
 PREDICTORS = ("boltz", "protenix", "af3", "colabfold", "chai")
 
 
-@arg("paths", nargs="*", help="structure files, results folders; none: their paths from stdin")
+@arg("paths", nargs="*", help="structure files, results folders; none or -: from stdin")
 @arg("-n", "--num-seqs", type=int, help="sequences per design")
 @arg("-T", "--temperature", type=float, help="0.1 to 0.3 for sequences that differ")
 @arg("--shard", help="K/N: only every Nth design from number K on, counted from 0")
@@ -65,7 +65,7 @@ def px_sequence(
 
     otherwise = "give structure files or results folders, or pipe their paths in"
     request = SequenceRequest(
-        paths=map(Path, paths) if paths else cli.paths_from_stdin(otherwise),
+        paths=cli.paths(paths, otherwise),
         num_seqs=num_seqs,
         options=Options(
             temperature=temperature,

@@ -15,13 +15,36 @@ if TYPE_CHECKING:
     from pxtools.task.inspection import Check
 
 
+@arg("structure", nargs="?", help="an mmCIF or PDB file, in place of tasks: print a task for it")
 @arg("-i", "--input-json-path", help="design tasks, JSON or YAML (- for stdin)")
 @arg("-o", "--dump-dir", help="also write NAME_parsed_target.cif and .pml (for PyMOL) there")
 @arg("-m", "--model", help="name, folder or .safetensors file")
 def px_target(
-    *, input_json_path: str, dump_dir: str | None = None, model: str | None = None
+    structure: str | None = None,
+    *,
+    input_json_path: str | None = None,
+    dump_dir: str | None = None,
+    model: str | None = None,
 ) -> None:
-    """Check design tasks without running anything; show what the model will see of each target."""
+    """Check design tasks without running anything; show what the model will see of each target.
+
+    Of a structure, print the beginning of a task: all its protein chains and their numbers.
+    """
+    from pxtools.task.draft import draft
+
+    if structure is not None:
+        if structure.lower().endswith((".yaml", ".yml", ".json")):
+            raise InputError(f"{structure}: give a task with -i: px-target -i {structure}")
+        if input_json_path or dump_dir or model:
+            raise InputError("give either a structure or a task (-i), and -o and -m with a task")
+        print(draft(Path(structure)))
+        return
+    if input_json_path is None:
+        raise InputError("give a task to check (-i TASK), or a structure to begin one with")
+    _check(input_json_path, dump_dir, model)
+
+
+def _check(input_json_path: str, dump_dir: str | None, model: str | None) -> None:
     from pxtools.network.weights import read_model
     from pxtools.task.inspection import check, report, warnings
     from pxtools.task.reading import read_tasks

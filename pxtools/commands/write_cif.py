@@ -13,7 +13,7 @@ from pxtools.console import warn
 from pxtools.errors import InputError
 
 
-@arg("chunks", nargs="*", help="chunk files; none: their paths are read from stdin")
+@arg("chunks", nargs="*", help="chunk files; none or -: their paths from stdin")
 @arg("-i", "--input-json-path", help="write all runs of these tasks (with -o)")
 @arg("-o", "--dump-dir", help="folder with the results of px-sample")
 @arg("--seeds", help="with -i: only these seeds, such as 123,456")
@@ -55,8 +55,7 @@ def px_write_cif(
     if input_json_path:
         paths: Iterator[Path] = iter(_chunks_of(input_json_path, dump_dir, seeds))
     else:
-        otherwise = "give chunk files, pipe their paths in, or use -i TASK -o DIR"
-        paths = map(Path, chunks) if chunks else cli.paths_from_stdin(otherwise)
+        paths = cli.paths(chunks, "give chunk files, pipe their paths in, or use -i TASK -o DIR")
     form = Form(not no_align, residue, pdb, binder_first)
     write_cifs(paths, form, quiet, written=_print if prints else lambda path: None)
 

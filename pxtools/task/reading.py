@@ -1,5 +1,6 @@
 """Design tasks from JSON (the published pipeline's lists) or YAML (the short form)."""
 
+import re
 import sys
 from dataclasses import replace
 from itertools import product
@@ -21,6 +22,7 @@ A_FILTER = '{"chain_id": ["A"], "crop": {"A": "1-50"}}'
 A_CONDITION = '{"structure_file": "target.cif", "filter": {"chain_id": ["A"]}}'
 A_BINDER = '[{"type": "protein", "length": 80}]'
 A_JSON_TASK = f'{{"name": "x", "condition": {A_CONDITION}, "generation": {A_BINDER}}}'
+A_STRUCTURE = re.compile(r"\.(cif|mmcif|pdb|ent)(\.gz)?$", re.IGNORECASE)
 A_SWEEP = "{hotspots: {loop: [40, 99], helix: [60]}, binder_length: [60, 80]}"
 
 
@@ -51,6 +53,11 @@ def _read_text(path: str, source: str) -> str:
         raw = sys.stdin.buffer.read(MAX_TASK_BYTES + 1) if path == "-" else _head(Path(path))
         if len(raw) > MAX_TASK_BYTES:
             raise InputError(f"{source}: expected a task file under {MAX_TASK_BYTES:,} bytes")
+        if A_STRUCTURE.search(path):
+            raise InputError(
+                f"{source}: expected a task file, found a structure: px-target {source} prints a "
+                "task for it"
+            )
         return raw.decode("utf-8-sig")
     except OSError as error:
         near = None if path == "-" else fields.file_beside(Path(path))

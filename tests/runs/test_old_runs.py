@@ -42,7 +42,7 @@ def test_a_finished_run_is_finished(old: Path) -> None:
     before = contents(old)
     paths, said = sample(old, "finished", 1, 3)
     assert "✓ Skip sample=bpti: already completed (3 samples exist)." in said
-    written = run("px-write-cif", stdin=paths)
+    written = run("px-write-cif", "-", stdin=paths)
     assert "✓ Saved 0 new samples, skipped 3 existing samples" in written.stderr
     assert contents(old) == before
     assert run("px-status", old / "finished").returncode == 0

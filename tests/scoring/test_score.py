@@ -323,6 +323,7 @@ def test_files_on_stdin_and_damaged_ones(a_run: tuple[list[object], Path]) -> No
     (path / "summary.csv").unlink(missing_ok=True)
     chunks = sorted((path / "chunks").glob("*.msgpack"))
     one = run("px-score", "-q", stdin=f"{chunks[0]}\n")
+    assert one.stdout == run("px-score", "-q", "-", stdin=f"{chunks[0]}\n").stdout != ""
     assert one.returncode == 0 and one.stdout.startswith("bpti seed_7: 2 designs")
     run("px-write-cif", stdin=f"{chunks[0]}\n")
     cif = path / "predictions" / "bpti_sample_0.cif"
