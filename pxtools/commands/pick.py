@@ -70,7 +70,7 @@ def px_pick(
         warn(f"{picked.without_file} designs have no CIF and are left out (px-write-cif writes it)")
     if picked.without_value:
         warn(f"--by {by}: {picked.without_value} designs have no value of it and come last")
-    if number is not None and len(picked.picks) < number:
+    if number is not None and picked.fulfil < number:
         warn(f"only {picked.fulfil} of {picked.designs} designs fulfil what was asked for")
     if output:
         hand_over(picked.picks, Path(output))

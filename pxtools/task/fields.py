@@ -139,6 +139,8 @@ def crop(field: Field, chain: str, value: Any) -> tuple[tuple[int, int], ...] | 
         match = re.fullmatch(r"(-?\d{1,6})(?:\s*-\s*(-?\d{1,6}))?", _without(chain, part))
         if not match:
             meant = re.fullmatch(r"(-?\d{1,6})\s*(?::|\.\.|to)\s*(-?\d{1,6})", part)
+            if re.search(r"\d[A-Za-z]", part):
+                example += " (a number keeps its insertion codes, too)"
             raise field.wrong(f"{meant[1]}-{meant[2]}" if meant else example, part)
         low, high = int(match[1]), int(match[2] or match[1])
         if low > high:

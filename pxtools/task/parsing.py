@@ -18,7 +18,7 @@ def parse(source: str, text: str) -> Any:
     try:
         if text.lstrip()[:1] in ("{", "["):
             return json.loads(text, object_pairs_hook=lambda pairs: _once(pairs, text))
-        if source.lower().endswith(".json"):
+        if source.lower().endswith(".json") and text.strip():
             raise InputError(
                 f"{source}: it ends in .json but does not begin with [ or {{: "
                 "name a YAML task file .yaml"

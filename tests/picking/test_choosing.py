@@ -85,8 +85,9 @@ def test_conditions_and_what_is_missing_are_said(results: Path) -> None:
     assert run("px-pick", results / "finished", "--where", "contacts < 0").stdout == ""
     cif = Path(done.stdout.splitlines()[0])
     cif.unlink()
-    again = run("px-pick", results / "finished")
+    again = run("px-pick", results / "finished", "-n", "3")
     assert "1 designs have no CIF" in again.stderr and str(cif) not in again.stdout
+    assert "only" not in again.stderr  # all three fulfil it
 
 
 def test_an_order_without_values_is_said(results: Path) -> None:

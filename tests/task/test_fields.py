@@ -51,6 +51,7 @@ def test_a_crop_as_people_type_it(typed: Any, meant: Any) -> None:
         (False, "found false"),
         ({"A": "1-50"}, "ranges such as 1-50"),
         ("B1-50", "ranges such as 1-50"),
+        ("82A-90", "or all (a number keeps its insertion codes, too), found 82A-90"),
     ],
 )
 def test_a_crop_that_is_refused(typed: Any, part: str) -> None:

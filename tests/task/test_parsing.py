@@ -1,11 +1,14 @@
 """The sentence for a task file that is no YAML or JSON: its line and the usual cause."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pxtools.errors import InputError
 from pxtools.task.parsing import parse
+from pxtools.task.reading import read_tasks
 
 WRONG_YAML = {
     "tab": ("binder_length: 80\ntarget:\n\tfile: x\n", "line 3: a tab"),
@@ -66,6 +69,13 @@ def test_what_is_wrong_with_a_json_file(text: str, part: str) -> None:
     with pytest.raises(InputError) as error:
         parse("task.json", text)
     assert part in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["x.json", "x.yaml"])
+def test_an_empty_file_is_said_to_be_empty(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("\n")
+    with pytest.raises(InputError, match=r"expected a task such as .*, found nothing"):
+        read_tasks(str(tmp_path / name))
 
 
 def test_a_yaml_file_called_json_is_named() -> None:
