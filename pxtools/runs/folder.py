@@ -148,7 +148,10 @@ def find_runs(folder: Path) -> list[RunDir]:
     runs = [p.absolute() for p in places if (p / "run.json").is_file()]
     if not runs and any(folder.iterdir()) and not (folder / GLOBAL_RUN).is_dir():
         expected = f"a results folder of px-sample, with {GLOBAL_RUN}/ in it"
-        raise InputError.of(folder, "folder", expected, "other files")
+        found = "other files"
+        if kinds := {p.suffix for p in folder.iterdir()}.intersection((".cif", ".pdb")):
+            found = f"structures (px-score and px-sequence take them as files: *{min(kinds)})"
+        raise InputError.of(folder, "folder", expected, found)
     by_seed = sorted(runs, key=lambda p: (p.parent.name, len(p.name), p.name))
     return [RunDir(path, path.parent.name) for path in dict.fromkeys(by_seed)]
 
