@@ -26,8 +26,6 @@ T = TypeVar("T")
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 # where a tool finds the process ids of the front that started it and of those above that one
 FRONT = "PXTOOLS_FRONT"
-CLOSED_PIPE = 128 + signal.SIGPIPE  # the exit code of a tool whose reader is gone
-HELD_BY_OTHERS = 75  # the exit code of a tool that leaves what is missing to others at work
 LOOK_EVERY_SECONDS = 0.2
 SAME_STOP_SECONDS = 1.0  # a terminal and a front, or two fronts, may tell of one stop twice
 

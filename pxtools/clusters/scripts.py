@@ -45,7 +45,7 @@ FINISH = """\
 {path}
 code=0
 px-write-cif -i {task} -o {results}{seeds} || code=$?
-{sequence}px-score --quiet {results} || code=$?
+{sequence}px-score --quiet -i {task} {results} || code=$?
 px-report --quiet -i {task} {results} || code=$?
 px-status {results} || code=$? # 1: samples are missing; type `just submit` again
 exit $code

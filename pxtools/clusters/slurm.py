@@ -73,13 +73,18 @@ def submit(job: Job, request: SampleRequest) -> list[str]:
     missing = [k for k in incomplete_shards(request, job.shards) if k not in waiting]
     finish = [id_ for id_ in before.finish if id_ in queued]
     if not missing and (finish or (not arrays and _is_complete(job, request))):
-        in_queue = f"{len(waiting)} are in the queue (job {', '.join(arrays)})"
-        say(f"Nothing to submit: {in_queue if arrays else 'all samples and CIFs are there'}")
+        why = "all samples and CIFs are there"
+        if arrays:
+            why = f"{len(waiting)} are in the queue (job {', '.join(arrays)})"
+        elif finish:
+            why = f"{job.finish.name} is in the queue (job {', '.join(finish)})"
+        say(f"Nothing to submit: {why}")
         return []
     new = [_sbatch(f"--array={_spans(missing)}", str(job.sample))] if missing else []
     if finish:
         _call("scancel", *finish)  # the new one waits for the new shards too
     arrays += new
+    Submitted(job.shards, tuple(arrays), (), asked).write(job.folder)  # should the next be refused
     after = [f"--dependency=afterany:{':'.join(arrays)}"] if arrays else []
     finishing = _sbatch(*after, str(job.finish))
     Submitted(job.shards, tuple(arrays), (finishing,), asked).write(job.folder)

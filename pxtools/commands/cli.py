@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -18,8 +19,8 @@ import argh
 from pxtools import __version__
 from pxtools.console import say
 from pxtools.errors import InputError, is_out_of_memory, shown
+from pxtools.exit_codes import BUG, CLOSED_PIPE
 from pxtools.interrupt import (
-    CLOSED_PIPE,
     Interrupted,
     catch_interrupts,
     finish_what_is_piped_in,
@@ -51,6 +52,9 @@ def run(command: Callable[..., Any], module: str = "") -> NoReturn:
         code = _exit_code(command, module)
     except Interrupted as stop:  # while the last line was said
         code = stop.exit_code
+    except Exception:
+        traceback.print_exc()
+        code = BUG
     leave(code)
 
 

@@ -31,7 +31,7 @@ USED = {  # the variables that mean something to a recipe
     "write-cif": (*PATHS, "seeds"),
     "target": ("input_json_path", "model"),
     "status": ("dump_dir",),
-    "score": ("dump_dir",),
+    "score": PATHS,
     "sequence": ("dump_dir", "device"),
     "report": PATHS,
     "clean": ("dump_dir",),
@@ -73,11 +73,9 @@ def main() -> None:
         folder = f"./{folder}"  # not an option
     if recipe == "clean":
         sys.exit(clean(folder, asked.options))
-    if recipe in ("status", "score", "sequence"):
-        run_here(recipe, [folder, *asked.options])
-    if recipe == "report":
+    if recipe in DUMP_DIR_FIRST:
         of = [f"--input_json_path={asked.input_json_path}"] if asked.input_json_path else []
-        run_here("report", [folder, *of, *asked.options])
+        run_here(recipe, [folder, *of, *asked.options])
     task = f"--input_json_path={asked.input_json_path or _example(asked.input_json_path)}"
     if recipe == "target":
         out = [] if asked.dump_dir is None else [f"--dump_dir={folder}"]
@@ -93,30 +91,33 @@ def run_pipeline(asked: Asked, words: list[str], task: str, folder: str) -> NoRe
     from pxtools.fronts.pipeline import Pipeline
     from pxtools.fronts.until import N_MAX
 
+    n_sample, seeds = sampled_by(words)
     wanted = Pipeline(
         words,
-        task,
+        task.removeprefix("--input_json_path="),
         folder,
+        seeds,
         sequences=asked.sequences,
         until=int(asked.until) if asked.until else None,
         n_max=int(asked.N_max or N_MAX),
-        n_sample=samples_asked_for(words) if asked.until else 0,
+        n_sample=n_sample,
     )
     front = Front()
     leave(front.code_of(lambda: wanted.run(front)))
 
 
-def samples_asked_for(words: list[str]) -> int:
-    """Of each run; 0 where px-sample will refuse the words."""
+def sampled_by(words: list[str]) -> tuple[int, list[int]]:
+    """px-sample's samples of each run, and its seeds; 0 where it will refuse the words."""
     from pxtools.commands.cli import Parser
     from pxtools.commands.sample import px_sample
     from pxtools.sampling.presets import settings
 
     try:
         asked = Parser("px-sample", px_sample).parse_args([w for w in words if w != "--no_align"])
-        return settings(asked.preset, N_sample=asked.N_sample).N_sample
+        n_sample = settings(asked.preset, N_sample=asked.N_sample).N_sample
+        return n_sample, [int(seed) for seed in re.findall(r"\d+", asked.seeds or "")]
     except InputError:
-        return 0
+        return 0, []
 
 
 def read(recipe: str, words: list[str], variables: list[str]) -> Asked:
@@ -126,6 +127,8 @@ def read(recipe: str, words: list[str], variables: list[str]) -> Asked:
 
     def take(option: str, value: str) -> None:
         given.add(option)
+        if option == "input_json_path" and option not in USED[recipe]:
+            raise WrongWord(f"expected settings of this recipe, found {option}")
         if option in PATHS or (recipe == "pipeline" and option in OF_PIPELINE):
             setattr(asked, option, value)
         else:

@@ -12,13 +12,12 @@ from argh import arg
 from pxtools.commands import cli
 from pxtools.console import warn
 from pxtools.errors import InputError
-from pxtools.interrupt import HELD_BY_OTHERS
+from pxtools.exit_codes import FAILED_SAMPLES, HELD_BY_OTHERS
 from pxtools.shipped import EXAMPLE
 
 if TYPE_CHECKING:
     from pxtools.sampling.runs import SampleRequest
 
-EXIT_FAILED_SAMPLES = 3
 # the published pipeline's names and the usual ones
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
@@ -82,7 +81,7 @@ def px_sample(**options: Any) -> None:
     sampled = sample(request, finished=lambda path: print(path, flush=True))
     if sampled.failed:
         warn(f"{sampled.failed} samples became NaN or infinite and were left out")
-        sys.exit(EXIT_FAILED_SAMPLES)
+        sys.exit(FAILED_SAMPLES)
     if sampled.held_by_others:
         sys.exit(HELD_BY_OTHERS)
 

@@ -7,7 +7,7 @@ from argh import arg
 
 from pxtools.commands import cli
 from pxtools.console import say, warn
-from pxtools.interrupt import HELD_BY_OTHERS
+from pxtools.exit_codes import HELD_BY_OTHERS
 
 PREDICTORS = ("boltz", "protenix", "af3", "colabfold", "chai")
 

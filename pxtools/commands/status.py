@@ -15,6 +15,7 @@ from argh import arg
 
 from pxtools.commands import cli
 from pxtools.console import duration, in_columns, is_live
+from pxtools.exit_codes import INCOMPLETE
 
 if TYPE_CHECKING:
     from pxtools.runs.progress import RunProgress, ShardProgress, UnreadableRun
@@ -47,7 +48,7 @@ def px_status(*folders: str, json: bool = False, watch: bool = False) -> None:
 
     while True:
         runs = status(*map(Path, folders))
-        complete = all(run.complete for run in runs)
+        complete = bool(runs) and all(run.complete for run in runs)
         if watch and is_live(sys.stdout):
             print("\033[H\033[2J", end="")
         print(as_json([run.to_dict() for run in runs], indent=2) if json else table(runs, folders))
@@ -55,7 +56,7 @@ def px_status(*folders: str, json: bool = False, watch: bool = False) -> None:
         if not watch or complete:
             break
         time.sleep(2)
-    sys.exit(0 if complete and runs else 1)
+    sys.exit(0 if complete else INCOMPLETE)
 
 
 def table(runs: Sequence[RunProgress | UnreadableRun], folders: Sequence[str] = ()) -> str:

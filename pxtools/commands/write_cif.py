@@ -65,16 +65,12 @@ def _print(path: Path) -> None:
 
 
 def _chunks_of(input_json_path: str, dump_dir: str, seeds: str | None) -> list[Path]:
-    from pxtools.runs.folder import RunDir, parse_seeds, seeds_of
+    from pxtools.runs.folder import parse_seeds, runs_begun
     from pxtools.runs.progress import RunProgress, progress_of
     from pxtools.task.reading import read_tasks
 
-    runs = [
-        RunDir.of(Path(dump_dir), task.name, seed)
-        for task in read_tasks(input_json_path)
-        for seed in parse_seeds(seeds) or seeds_of(Path(dump_dir), task.name)
-    ]
-    runs = [run for run in runs if run.run_json.exists()]
+    names = [task.name for task in read_tasks(input_json_path)]
+    runs = runs_begun(Path(dump_dir), names, parse_seeds(seeds))
     if not runs:
         seeds = f" with seeds {seeds}" if seeds else ""
         raise InputError.of(dump_dir, "results", f"runs of this task{seeds}", "none")

@@ -10,7 +10,8 @@ from typing import Any
 
 from pxtools.console import say
 from pxtools.errors import InputError
-from pxtools.interrupt import CLOSED_PIPE, FRONT, catch_interrupts, held_back
+from pxtools.exit_codes import gravest
+from pxtools.interrupt import FRONT, catch_interrupts, held_back
 
 
 class Front:
@@ -47,16 +48,10 @@ class Front:
         return process
 
     def wait(self) -> int:
-        """The exit code of all that were started: the signal's, or the first that is not 0.
-
-        Where a reader failed, its code is told rather than that of the pipe it closed.
-        """
+        """The exit code of all that were started: the signal's, or the gravest."""
         codes = [process.wait() for process in self.running]
         self.running.clear()
-        if self.stopped:
-            return 128 + self.stopped
-        failed = [128 - code if code < 0 else code for code in codes if code]
-        return next((code for code in failed if code != CLOSED_PIPE), max(failed, default=0))
+        return 128 + self.stopped if self.stopped else gravest(codes)
 
     def code_of(self, work: Callable[[], int]) -> int:
         """The exit code of `work`; 2 where a tool of it cannot be started, once the others end."""

@@ -2,12 +2,17 @@
 
 import subprocess
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
+from pxtools.exit_codes import FAILED_SAMPLES, HELD_BY_OTHERS, INCOMPLETE
 from pxtools.fronts.front import Front
-from pxtools.fronts.until import INCOMPLETE, sample_until
-from pxtools.interrupt import HELD_BY_OTHERS
+from pxtools.fronts.until import sample_until
+from pxtools.runs.folder import runs_begun
+from pxtools.task.reading import read_tasks
 
-SHOWN_ALL_THE_SAME = (0, 3, INCOMPLETE, HELD_BY_OTHERS)  # codes after which there are designs
+# codes after which there are designs
+SHOWN_ALL_THE_SAME = (0, FAILED_SAMPLES, INCOMPLETE, HELD_BY_OTHERS)
 
 
 @dataclass(frozen=True)
@@ -15,8 +20,9 @@ class Pipeline:
     """What is asked for, as options of the tools."""
 
     sampling: list[str]  # px-sample's, and px-write-cif's --no_align
-    task: str  # --input_json_path=...
+    task: str  # its file
     folder: str
+    seeds: list[int]  # none: all that there are
     sequences: str  # of each design; 0: none
     until: int | None  # so many designs pass every check
     n_max: int  # samples of each run at most, until so many pass
@@ -38,10 +44,10 @@ class Pipeline:
         incomplete = front.run("status", [self.folder])
         if code == HELD_BY_OTHERS and not incomplete:
             code = 0  # the others have made it meanwhile
-        scored = front.run("score", ["--quiet", self.folder])
+        scored = front.run("score", ["--quiet", *self._to_score()])
         shown = 0
         if not front.stopped and not scored:
-            shown = front.run("report", ["--quiet", self.folder, self.task])
+            shown = front.run("report", ["--quiet", self.folder, f"--input_json_path={self.task}"])
         return shown or scored if front.stopped else code or chosen or scored or shown
 
     def _sample(self, front: Front) -> int:
@@ -50,11 +56,21 @@ class Pipeline:
         return sample_until(
             front,
             lambda more: sample_and_write(front, [*self.sampling, *more]),
-            self.folder,
+            self._to_score,
             self.until,
             self.n_max,
             self.n_sample,
         )
+
+    def _to_score(self) -> list[str]:
+        """px-score's words: the runs asked for, alone, and their task."""
+        runs = runs_begun(Path(self.folder), self._names, self.seeds)
+        paths = [str(run.path) for run in runs] or [self.folder]
+        return [*paths, f"--input_json_path={self.task}"]
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [task.name for task in read_tasks(self.task)]
 
 
 def sample_and_write(front: Front, words: list[str]) -> int:

@@ -20,8 +20,8 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from pxtools.console import LEFT_TO_OTHERS, bars, is_live, say, warn
 from pxtools.errors import InputError
+from pxtools.exit_codes import HELD_BY_OTHERS, gravest
 from pxtools.fronts.front import Front
-from pxtools.interrupt import HELD_BY_OTHERS
 from pxtools.runs.folder import samples_in
 
 if TYPE_CHECKING:
@@ -147,9 +147,6 @@ class Together(Front):
 
 
 def _together(codes: Sequence[int]) -> int:
-    """The first code that tells of a failure; samples held by others are so if all found it."""
-    failed = [128 - code if code < 0 else code for code in codes if code]
-    worse = [code for code in failed if code != HELD_BY_OTHERS]
-    if worse:
-        return worse[0]
-    return HELD_BY_OTHERS if len(failed) == len(codes) else 0
+    """The gravest code; samples are held by others if all processes found it."""
+    code = gravest(codes)
+    return 0 if code == HELD_BY_OTHERS and 0 in codes else code

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from itertools import count
 
 from pxtools.console import duration, say, warn
+from pxtools.exit_codes import FAILED_SAMPLES, INCOMPLETE
 from pxtools.fronts.front import Front
 
 N_MAX = 5000  # samples of each run, where nothing else is asked for
 GROWTH = 4  # a round makes at most so many times the designs that there are
 SPARE = 1.1  # more than the rate so far asks for: the next round is to be the last
-INCOMPLETE = 1
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Of all designs of a results folder."""
+    """Of all designs of the runs that are asked for."""
 
     designs: int
     passed: int
@@ -37,7 +37,7 @@ class Tally:
 def sample_until(
     front: Front,
     sample: Callable[[list[str]], int],
-    folder: str,
+    to_score: Callable[[], list[str]],
     until: int,
     n_max: int,
     asked: int = 0,
@@ -45,15 +45,16 @@ def sample_until(
     """Call `sample` with ever higher --N_sample until so many pass. Returns its exit code.
 
     `sample` asks for `asked` samples of each run by itself. What is there already counts: the
-    same command goes on where it was stopped.
+    same command goes on where it was stopped. `to_score`: px-score's words for the runs asked for.
     """
     words = [f"--N_sample={n_max}"] if asked > n_max else []
     before, pace = 0, 0.0
     for number in count(1):
         begun = time.monotonic()
-        if code := sample(words):
+        code = sample(words)
+        if code not in (0, FAILED_SAMPLES):
             return code
-        tally = tally_of(front, folder)
+        tally = tally_of(front, to_score())
         if isinstance(tally, int):
             return tally
         if tally.designs > before:
@@ -63,7 +64,7 @@ def sample_until(
         found = f"{tally.passed} of {tally.designs} designs pass every check ({share})"
         if tally.passed >= until:
             say(f"✓ {found}: {until} were asked for")
-            return 0
+            return code
         each = tally.designs // max(tally.runs, 1)
         n_sample = min(n_max, math.ceil(tally.next_total(until) / max(tally.runs, 1)))
         if n_sample <= each or not tally.designs:
@@ -75,11 +76,11 @@ def sample_until(
     raise AssertionError("count() ends never")
 
 
-def tally_of(front: Front, folder: str) -> Tally | int:
+def tally_of(front: Front, to_score: list[str]) -> Tally | int:
     """Score what has no row yet and count; an exit code where px-score failed or was stopped."""
     if front.stopped:
         return front.wait()
-    scoring = front.start("score", ["--json", "--quiet", folder], stdout=subprocess.PIPE)
+    scoring = front.start("score", ["--json", "--quiet", *to_score], stdout=subprocess.PIPE)
     assert scoring.stdout
     text = scoring.stdout.read()
     if code := front.wait():

@@ -8,7 +8,7 @@ Every file is written under a temporary name, flushed to disk and renamed.
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -170,6 +170,16 @@ def seeds_of(dump_dir: Path, name: str) -> list[int]:
     folder = dump_dir / GLOBAL_RUN / name
     matches = (re.fullmatch(r"seed_(\d{1,18})", p.name) for p in folder.glob("seed_*"))
     return sorted(int(m[1]) for m in matches if m)
+
+
+def runs_begun(dump_dir: Path, tasks: Iterable[str], seeds: Sequence[int] | None) -> list[RunDir]:
+    """The runs of these tasks, by name, that are there; `seeds` None: all."""
+    runs = [
+        RunDir.of(dump_dir, name, seed)
+        for name in tasks
+        for seed in seeds or seeds_of(dump_dir, name)
+    ]
+    return [run for run in runs if run.run_json.exists()]
 
 
 def parse_seeds(text: str | None) -> list[int] | None:

@@ -5,6 +5,7 @@ import shlex
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,20 +30,29 @@ def test_options_are_written_as_px_sample_takes_them(tmp_path: Path) -> None:
     assert "--quiet \\\n" in text and "--gamma0 0.0 \\\n" in text
 
 
-def test_another_request_is_refused_while_jobs_are_in_the_queue(tmp_path: Path) -> None:
-    tools = tmp_path / "bin"
+Submitter = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def submitter(folder: Path, sbatch: str) -> Submitter:
+    """px-submit of 4 samples in 2 shards, with a stand-in for sbatch; the queue holds job 17."""
+    tools = folder / "bin"
     tools.mkdir()
-    for name, text in (("sbatch", "echo 17"), ("squeue", "echo 17 0; echo 17 1")):
+    for name, text in (("sbatch", sbatch), ("squeue", "echo 17 0; echo 17 1")):
         (tools / name).write_text(f"#!/bin/sh\n{text}\n")
         (tools / name).chmod(0o755)
-    words = ["-i", write_task(tmp_path), "-o", tmp_path, "--N_sample", 4, "--shards", 2]
-    chunks = ["--sample_diffusion_chunk_size", 1]
+    words = ["-i", write_task(folder), "-o", folder, "--N_sample", 4, "--shards", 2]
+    words += ["--sample_diffusion_chunk_size", 1]
 
     def submitted(*more: object) -> subprocess.CompletedProcess[str]:
         env = environment(PATH=f"{tools}:{os.environ['PATH']}")
-        line = command("px-submit", *words, *chunks, *more)
+        line = command("px-submit", *words, *more)
         return subprocess.run(line, env=env, capture_output=True, text=True)
 
+    return submitted
+
+
+def test_another_request_is_refused_while_jobs_are_in_the_queue(tmp_path: Path) -> None:
+    submitted = submitter(tmp_path, "echo 17")
     assert "Submitted shards 0-1 of 2" in submitted().stderr
     script = (tmp_path / "slurm/sample.sh").read_bytes()
     assert "2 are in the queue (job 17)" in submitted().stderr
@@ -50,6 +60,21 @@ def test_another_request_is_refused_while_jobs_are_in_the_queue(tmp_path: Path) 
         other = submitted(*more)
         assert other.returncode == 2 and "scancel 17" in other.stderr
     assert (tmp_path / "slurm/sample.sh").read_bytes() == script, "the jobs in the queue need it"
+
+
+def test_an_array_is_remembered_where_the_job_that_finishes_is_refused(tmp_path: Path) -> None:
+    refuses = f"case $* in *finish.sh) exit 1;; esac; echo x >> {tmp_path}/arrays; echo 17"
+    submitted = submitter(tmp_path, refuses)
+    assert submitted().returncode == submitted().returncode == 2
+    assert (tmp_path / "arrays").read_text() == "x\n"
+    (tmp_path / "bin/sbatch").write_text("#!/bin/sh\necho 18\n")
+    assert submitted().stderr == "Submitted finish.sh, after them (job 18)\n"
+    (tmp_path / "bin/squeue").write_text("#!/bin/sh\necho 18\n")
+    chunks = tmp_path / "global_run_0/bpti/seed_12345/chunks"
+    chunks.mkdir(parents=True)
+    for i in range(4):
+        (chunks / f"samples_{i}-{i}.msgpack").touch()
+    assert submitted().stderr == "Nothing to submit: finish.sh is in the queue (job 18)\n"
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from processes import TINY, environment, write_task
 
-from pxtools.commands.recipe import samples_asked_for
+from pxtools.commands.recipe import sampled_by
+from pxtools.exit_codes import FAILED_SAMPLES, INCOMPLETE
 from pxtools.fronts import until
 from pxtools.fronts.front import Front
-from pxtools.fronts.until import INCOMPLETE, Tally, sample_until
+from pxtools.fronts.until import Tally, sample_until
 
 
 @given(st.integers(1, 10_000), st.integers(0, 10_000), st.integers(1, 10_000))
@@ -35,11 +36,11 @@ def rounds(monkeypatch: pytest.MonkeyPatch, share: float, wanted: int, most: int
         asked.append(int(words[0].partition("=")[2]) if words else 10)
         return 0
 
-    def tally_of(front: Front, folder: str) -> Tally:
+    def tally_of(front: Front, to_score: list[str]) -> Tally:
         return Tally(2 * asked[-1], int(2 * asked[-1] * share), 2)
 
     monkeypatch.setattr(until, "tally_of", tally_of)
-    code = sample_until(Front(), sample, "results", wanted, most)
+    code = sample_until(Front(), sample, list, wanted, most)
     assert code == (0 if int(2 * asked[-1] * share) >= wanted else INCOMPLETE)
     return asked
 
@@ -66,11 +67,26 @@ def test_no_round_goes_beyond_what_is_allowed() -> None:
 
     def sample(words: list[str]) -> int:
         asked.append(words)
-        return 3
+        return 2
 
-    assert sample_until(Front(), sample, "results", 1, 4, 16) == 3
-    assert sample_until(Front(), sample, "results", 1, 4, 4) == 3
+    assert sample_until(Front(), sample, list, 1, 4, 16) == 2
+    assert sample_until(Front(), sample, list, 1, 4, 4) == 2
     assert asked == [["--N_sample=4"], []]
+
+
+def test_samples_that_became_nan_do_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    tallies = [Tally(9, 1, 1), Tally(36, 4, 1)]
+    monkeypatch.setattr(until, "tally_of", lambda front, to_score: tallies.pop(0))
+    assert sample_until(Front(), lambda words: FAILED_SAMPLES, list, 4, 99) == FAILED_SAMPLES
+    assert not tallies
+
+
+def test_what_px_sample_is_asked_for_by_its_own_words() -> None:
+    def samples_asked_for(words: list[str]) -> int:
+        return sampled_by(words)[0]
+
+    assert sampled_by(["--seeds", "7,8", "-n", "2"]) == (2, [7, 8])
+    assert sampled_by(["--seeds=5"])[1] == [5]
     assert samples_asked_for(["--preset=extended", "--dump_dir=out"]) == 500
     assert samples_asked_for(["--preset=extended", "--N_sample=7"]) == 7
     assert samples_asked_for(["-p", "extended", "-q"]) == 500
@@ -81,7 +97,8 @@ def test_no_round_goes_beyond_what_is_allowed() -> None:
 
 
 def test_what_px_score_refuses_ends_it_with_its_code(tmp_path: Path) -> None:
-    assert sample_until(Front(), lambda words: 0, str(tmp_path / "none"), 1, 10) == 2
+    none = [str(tmp_path / "none")]
+    assert sample_until(Front(), lambda words: 0, lambda: none, 1, 10) == 2
 
 
 @pytest.mark.slow
