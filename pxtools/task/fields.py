@@ -164,7 +164,7 @@ def hotspots(field: Field, chain: str, value: Any, chains: Iterable[str]) -> Hot
             _without(chain, part),
         )
         if match and match[1] and match[1] != chain and match[1] in chains:
-            raise field.wrong(f"hotspots of chain {chain} (write it under {match[1]})", part)
+            raise field.wrong(f"residues of chain {chain} (write it under {match[1]})", part)
         name = _residue_name(match[1]) if match and match[1] else ""
         if not match or name is None or (name and match[3]):
             raise field.wrong(f"{example} of chain {chain}", part)

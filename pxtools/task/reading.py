@@ -9,6 +9,7 @@ from typing import Any
 
 from pxtools.console import warn
 from pxtools.errors import InputError
+from pxtools.structure.residue_number import ResidueNumber
 from pxtools.task import fields
 from pxtools.task.fields import Field, mapping
 from pxtools.task.parsing import parse
@@ -143,9 +144,12 @@ def _json_chains(at: Field, condition: dict[str, Any], hotspot: Any) -> tuple[Ch
 def _pick(
     chain: str, crop: tuple[tuple[int, int], ...] | None, hotspots: fields.HotspotNames
 ) -> ChainPick:
-    return ChainPick(
-        chain, crop, tuple(hotspots), tuple((n, name) for n, name in hotspots.items() if name)
-    )
+    return ChainPick(chain, crop, tuple(hotspots), _named(hotspots))
+
+
+def _named(numbers: fields.HotspotNames) -> tuple[tuple[ResidueNumber, str], ...]:
+    """Those that are said to be a certain residue."""
+    return tuple((number, name) for number, name in numbers.items() if name)
 
 
 def _generation(field: Field, generation: Any) -> BinderLengths:
@@ -199,7 +203,7 @@ def _with_hotspots(
     mapping(field, given, f"{{{names[0]}: [40, 99]}}", names)
     spots = {c: fields.hotspots(field / c, c, given.get(c), names) for c in names}
     return tuple(
-        replace(_pick(pick.chain, pick.crop, spots[pick.chain]), avoid=pick.avoid)
+        replace(pick, hotspots=tuple(spots[pick.chain]), hotspot_names=_named(spots[pick.chain]))
         for pick in chains
     )
 
@@ -229,7 +233,7 @@ def _yaml_chain(field: Field, chain: str, picks: dict[str, Any]) -> ChainPick:
         fields.hotspots(field / "hotspots", chain, pick.get("hotspots"), picks),
     )
     avoid = fields.hotspots(field / "avoid", chain, pick.get("avoid"), picks)
-    return replace(picked, avoid=tuple(avoid))
+    return replace(picked, avoid=tuple(avoid), avoid_names=_named(avoid))
 
 
 def _sweep(at: Field, base: Path, name: str, task: dict[str, Any]) -> list[Task]:

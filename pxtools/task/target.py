@@ -1,5 +1,6 @@
 """What a task picks of its structure: chains, crop, hotspots."""
 
+from collections.abc import Iterable
 from itertools import groupby
 
 import gemmi
@@ -147,46 +148,61 @@ def _check_pick(
             warn(f"{task.source}: {where}: crop {low}-{high} reaches beyond the chain ({span})")
         elif not any(low <= residue.number.number <= high for residue in residues):
             warn(f"{task.source}: {where}: crop {low}-{high} has no residue with coordinates")
-    kept = {residue.number: residue.name for residue in residues}
-    for number, name in pick.hotspot_names:
-        if kept.get(number, name) != name:
-            there = [str(residue.number) for residue in residues if residue.name == name]
+    _check_names(task, f"{where}, hotspot", polymer, pick.hotspot_names)
+    _check_names(task, f"{where}, avoid", polymer, pick.avoid_names)
+    _check_avoided(task, pick, where, polymer, span)
+    _check_hotspots(task, pick, where, polymer, residues, span)
+
+
+def _check_names(
+    task: Task, where: str, polymer: Polymer, named: Iterable[tuple[ResidueNumber, str]]
+) -> None:
+    there = {polymer.number(site): parent_of(site.name) for site in polymer.sites}
+    for number, name in named:
+        if there.get(number, name) != name:
+            others = [str(n) for n, other in there.items() if other == name]
             raise InputError.of(
                 task.source,
-                f"{where}, hotspot",
-                f"{kept[number]}{number} ({name}: {', '.join(there[:20]) or 'none'})",
+                where,
+                f"{there[number]}{number} ({name}: {', '.join(others[:20]) or 'none'})",
                 f"{name}{number}",
             )
-    present = {polymer.number(site) for site in polymer.sites}
-    if unknown := set(pick.avoid) - present:
-        raise InputError.of(
-            task.source,
-            f"{where}, avoid",
+
+
+def _check_avoided(task: Task, pick: ChainPick, where: str, polymer: Polymer, span: str) -> None:
+    for expected, wrong in (
+        (
             f"residues of the chain ({span})",
-            ", ".join(map(str, sorted(unknown))),
-        )
-    if both := set(pick.avoid).intersection(pick.hotspots):
-        raise InputError.of(
-            task.source,
-            f"{where}, avoid",
-            "residues that are no hotspots",
-            ", ".join(map(str, sorted(both))),
-        )
+            set(pick.avoid) - set(map(polymer.number, polymer.sites)),
+        ),
+        ("residues that are no hotspots", set(pick.avoid).intersection(pick.hotspots)),
+    ):
+        if wrong:
+            found = ", ".join(map(str, sorted(wrong)))
+            raise InputError.of(task.source, f"{where}, avoid", expected, found)
+
+
+def _check_hotspots(
+    task: Task,
+    pick: ChainPick,
+    where: str,
+    polymer: Polymer,
+    residues: list[TargetResidue],
+    span: str,
+) -> None:
+    kept = {residue.number: residue.name for residue in residues}
+    present = {polymer.number(site) for site in polymer.sites}
     for number in pick.hotspots:
         if number not in kept:
             labels = _if_authors(polymer.labels_of([number]))
             near = min(kept, key=lambda other: abs(other.number - number.number))
-            left_out = (
-                ", which the crop leaves out"
-                if number in present and not pick.keeps(number.number)
-                else ""
-            )
+            is_cut = number in present and not pick.keeps(number.number)
             raise InputError.of(
                 task.source,
                 f"{where}, hotspot",
                 f"residues of the crop that are resolved (the chain has {span}, the nearest is "
                 f"{kept[near]} {near}{labels})",
-                f"{number}{left_out}",
+                f"{number}{', which the crop leaves out' if is_cut else ''}",
             )
 
 

@@ -16,6 +16,7 @@ class ChainPick:
     hotspots: tuple[ResidueNumber, ...]
     hotspot_names: tuple[tuple[ResidueNumber, str], ...] = ()  # where the task says LYS15
     avoid: tuple[ResidueNumber, ...] = ()  # for px-score alone: they change no design
+    avoid_names: tuple[tuple[ResidueNumber, str], ...] = ()
 
     def keeps(self, number: int) -> bool:
         return self.crop is None or any(low <= number <= high for low, high in self.crop)

@@ -91,7 +91,7 @@ def test_hotspots_as_people_type_them(typed: Any, meant: Any) -> None:
 @pytest.mark.parametrize(
     ("typed", "part"),
     [
-        ("C40", "hotspots of chain A (write it under C)"),
+        ("C40", "residues of chain A (write it under C)"),
         ("XYZ40", "residue numbers such as 40, 99 of chain A"),
         ("45-40", "from low to high such as 40-45"),
         ("1-100000", "from low to high"),
@@ -295,6 +295,7 @@ def test_several_tasks_in_one_yaml_file(tmp_path: Path) -> None:
     [
         ("[12, 99]", "avoid: expected residues of the chain (numbers 1 to 58), found 99"),
         ("[15]", "avoid: expected residues that are no hotspots, found 15"),
+        ("[LYS17]", "avoid: expected ARG17 (LYS: 15, 26, 41, 46), found LYS17"),
     ],
 )
 def test_residues_to_avoid_are_checked_before_a_run(tmp_path: Path, avoid: str, says: str) -> None:
