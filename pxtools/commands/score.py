@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 )
 @arg("--predictions", help="a folder with the output of Boltz, Protenix, AF3, ColabFold or Chai")
 @arg("--folds", help="also group designs of like fold by TM-score; a minute or two for 10,000")
-@arg("--checks", help="your own limits, in the format of presets/checks.yaml")
+@arg("--checks", help="your own limits, in the format of presets/checks.yaml, from now on")
 @arg("--workers", type=int, help="number of processes; default: one per core")
 @arg("-q", "--quiet", help="no progress lines; warnings are still shown")
 def px_score(
@@ -54,12 +54,7 @@ def px_score(
     """
     from pxtools.machine import cores
     from pxtools.runs.shards import parse_part
-    from pxtools.scoring.checks import (
-        read_checks,
-        read_filters,
-        standard_checks,
-        standard_filters,
-    )
+    from pxtools.scoring.checks import read_limits
     from pxtools.scoring.paths import score_paths
     from pxtools.scoring.predictions import named
     from pxtools.scoring.summary import How, summary
@@ -73,8 +68,7 @@ def px_score(
     otherwise = "give results folders, chunk or structure files, or pipe their paths in"
     given = cli.paths(paths, otherwise)
     how = How(
-        checks=read_checks(Path(checks)) if checks else standard_checks(),
-        filters=read_filters(Path(checks)) if checks else standard_filters(),
+        limits=read_limits(Path(checks)) if checks else None,
         tasks=tuple(read_tasks(input_json_path)) if input_json_path else (),
         predictions=named(Path(predictions)) if predictions else (),
         folds=folds,

@@ -24,7 +24,7 @@ from pxtools.runs.record import RunJson
 from pxtools.runs.sequences import table
 from pxtools.runs.tables import Check, columns_of
 from pxtools.runs.tables import Column as TableColumn
-from pxtools.scoring.checks import standard_checks
+from pxtools.scoring.checks import limits_of, standard_limits
 from pxtools.scoring.columns import Scores
 from pxtools.structure.atoms import Atoms, chain_name
 from pxtools.structure.parsing import parse_structure, read_structure, structure_text
@@ -90,7 +90,7 @@ def gather(request: ReportRequest) -> Report:
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         command=request.command,
         columns=columns,
-        checks=_checks(columns),
+        checks=_checks(columns, sources),
         runs=tuple(runs),
         targets=tuple(reader.targets),
         designs=tuple(designs),
@@ -118,12 +118,16 @@ def _column(name: str, known: TableColumn | None, sources: Sequence[Source]) -> 
     return Column(name, kind, "", "a column of the table, not one of px-tools")
 
 
-def _checks(columns: Sequence[Column]) -> dict[str, Check]:
+def _checks(columns: Sequence[Column], sources: Sequence[Source]) -> dict[str, Check]:
+    """Those that all sources are judged by, and whose columns there are."""
+    of_all = [(limits_of(s.run.path) if s.run else standard_limits()).checks for s in sources]
     held = {column.name for column in columns}
     return {
         name: check
-        for name, check in standard_checks().items()
-        if "failed" in held and held.issuperset((*check.of, *([check.over] if check.over else [])))
+        for name, check in (of_all[0].items() if of_all else ())
+        if all(checks.get(name) == check for checks in of_all)
+        and "failed" in held
+        and held.issuperset((*check.of, *([check.over] if check.over else [])))
     }
 
 

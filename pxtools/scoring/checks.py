@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from pxtools.errors import InputError, shown
+from pxtools.runs.files import write_atomically
 from pxtools.runs.tables import Check, columns_of
 from pxtools.scoring.columns import Scores
 from pxtools.scoring.predictions import Prediction
@@ -37,6 +38,40 @@ class Filter:
 
 
 Filters = Mapping[str, Filter]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What designs are judged by, and what structure predictors say of them."""
+
+    checks: Checks
+    filters: Filters
+    text: str  # of their file
+
+
+def limits_of(folder: Path, given: Limits | None = None) -> Limits:
+    """Those that the run in a folder is judged by: `given`, else the last that were, or standard.
+
+    They are kept in its checks.yaml; the standard ones need none. Raises InputError.
+    """
+    own = folder / "checks.yaml"
+    if given is None:
+        return read_limits(own) if own.is_file() else standard_limits()
+    if given == standard_limits():
+        own.unlink(missing_ok=True)
+    elif not own.is_file() or own.read_text("utf-8") != given.text:
+        write_atomically(own, given.text.encode())
+    return given
+
+
+@cache
+def standard_limits() -> Limits:
+    return read_limits(PRESETS / "checks.yaml")
+
+
+def read_limits(path: Path) -> Limits:
+    """Raises InputError, naming file and field."""
+    return Limits(read_checks(path), read_filters(path), path.read_text("utf-8"))
 
 
 @cache

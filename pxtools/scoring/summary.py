@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,13 +20,12 @@ from pxtools.runs.sequences import Sequence, best_of_each
 from pxtools.runs.shards import WHOLE, Part, refuse_range_beyond
 from pxtools.runs.tables import Table, Value
 from pxtools.scoring.checks import (
-    Checks,
-    Filters,
+    Limits,
     bucket,
     judged,
+    limits_of,
     passed,
-    standard_checks,
-    standard_filters,
+    standard_limits,
 )
 from pxtools.scoring.columns import Scores
 from pxtools.scoring.metrics import lacking, score
@@ -66,8 +65,7 @@ def _table(path: Path) -> Table[Scores, str]:
 class How:
     """What designs are judged by, the tasks they were made for, who scores what."""
 
-    checks: Checks = field(default_factory=standard_checks)
-    filters: Filters = field(default_factory=standard_filters)
+    limits: Limits | None = None  # None: those that a run was judged by last
     tasks: tuple[Task, ...] = ()
     predictions: tuple[Named, ...] = ()
     folds: bool = False
@@ -116,6 +114,9 @@ class Scoring:
         asked = RunJson.begun(run)
         self.around = how.around(run, asked.record.task)
         refuse_range_beyond(self.part, asked.n_sample)
+        self.limits = limits_of(run.path, how.limits)
+        if not (quiet or how.limits or self.limits == standard_limits()):
+            say(f"{run.path}: judged by its own checks.yaml (px-score --checks gives others)")
         self.digest = asked.record.identity
         self.table = summary(run, self.part)
         self.rows = self._stored()
@@ -161,7 +162,7 @@ class Scoring:
         batch = Batch(self.run, self.digest, samples, self.rows, self.around)
         for done in score_samples(batch, self.how.processes):
             self.binders[done.row.design] = done.ca
-            yield Scored(judged(done.row, self.how.checks), done.ca)
+            yield Scored(judged(done.row, self.limits.checks), done.ca)
 
     def finish(self) -> list[Scores]:
         """All rows of the run, best first, with ranks, clusters and what sequences say.
@@ -170,7 +171,7 @@ class Scoring:
         """
         if self.changed:
             self.rows = self._stored() | self.rows  # another process may have added some
-        self.rows = {name: judged(row, self.how.checks) for name, row in self.rows.items()}
+        self.rows = {name: judged(row, self.limits.checks) for name, row in self.rows.items()}
         if self.part != WHOLE:
             return sorted(self.rows.values(), key=best_first)
         is_new = any(row.cluster is None for row in self.rows.values())
@@ -194,12 +195,12 @@ class Scoring:
         else:
             stored = predictions_table(self.run).read(lambda row: row.run == self.digest)
             predictions = list(stored.values())
-        passes = passed(predictions, self.how.filters)
+        passes = passed(predictions, self.limits.filters)
         foremost = best_prediction_of_each(predictions)
         rows = {}
         for name, row in self.rows.items():
             told: dict[str, Any] = {n: getattr(foremost.get(name), n, None) for n in PREDICTED}
-            names = [n for n in self.how.filters if n in passes.get(name, ())]
+            names = [n for n in self.limits.filters if n in passes.get(name, ())]
             told["filters"] = " ".join(names) or None
             told["bucket"] = bucket(passes[name]) if name in passes else None
             told["mpnn_score"] = best[name].score if name in best else None
@@ -224,6 +225,7 @@ def score_files(paths: Iterable[Path], how: How) -> Iterator[Scores]:
 
     Where the binder's chain is not given, what was taken is said; so is what was left out.
     """
+    checks = (how.limits or standard_limits()).checks
     taken: Counter[tuple[str, str]] = Counter()
     left_out: Counter[str] = Counter()
     try:
@@ -233,7 +235,7 @@ def score_files(paths: Iterable[Path], how: How) -> Iterator[Scores]:
                 chains, why = binder_last(name, chains, how.binder)
                 if why and path.suffix != ".msgpack":
                     taken[chains[-1][0].key[0], why] += 1
-                yield judged(score(as_complex(name, chains, read_facts(text)), name), how.checks)
+                yield judged(score(as_complex(name, chains, read_facts(text)), name), checks)
     finally:  # also of files before one that is refused, and of that one
         for (chain, why), n in taken.items():
             files = _counted(n, "file")

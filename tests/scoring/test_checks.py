@@ -11,6 +11,7 @@ from processes import run
 from pxtools.errors import InputError
 from pxtools.runs.tables import Check
 from pxtools.scoring.checks import read_checks, standard_checks
+from pxtools.shipped import PRESETS
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -67,5 +68,13 @@ def test_designs_are_judged_anew_and_nothing_is_measured(tmp_path: Path) -> None
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert [row["failed"] for row in rows] == ["many"] * 3
     assert sorted(row["rank"] for row in rows) == ["1", "2", "3"]
-    assert run("px-score", tmp_path / "out").returncode == 0
+    judged = table.read_bytes()
+    again = run("px-score", tmp_path / "out")
+    assert "judged by its own checks.yaml" in again.stderr and "many 3" in again.stdout
+    assert run("px-pick", tmp_path / "out").returncode == 0
+    page = tmp_path / "page.html"
+    assert run("px-report", tmp_path / "out", "-o", page).returncode == 0
+    assert '"many"' in page.read_text() and table.read_bytes() == judged
+    standard = run("px-score", tmp_path / "out", "--checks", PRESETS / "checks.yaml")
+    assert standard.returncode == 0 and not (table.parent / "checks.yaml").exists()
     assert table.read_bytes() == before
