@@ -114,6 +114,12 @@ def copied(atoms: dict[str, list[str]]) -> None:
     atoms["label_seq_id"] = list(atoms["auth_seq_id"])
 
 
+def hetatm(atoms: dict[str, list[str]]) -> None:
+    for i, number in enumerate(atoms["label_seq_id"]):
+        if number in ("20", "58"):
+            atoms["group_PDB"][i] = "HETATM"
+
+
 def by_gemmi(lines: list[str]) -> bytes:
     structure = gemmi.read_pdb_string("\n".join(lines))
     structure.setup_entities()
@@ -146,6 +152,11 @@ INSERTED = [
     if 21 <= int(line[22:26]) <= 23
     else line
     for line in A
+]
+HETATM = ["HETATM" + line[6:] if int(line[22:26]) in (50, 99) else line for line in A]
+FREE = [
+    f"HETATM{line[6:30]}{float(line[30:38]) + 60:8.3f}{line[38:]}"
+    for line in as_residue(A, 40, "GLY", 900, "N CA C O")
 ]
 WATER = [
     f"HETATM 9{i:03d}  O   HOH A {200 + i:3d}      {i:6.3f}   0.000   0.000  1.00 20.00".ljust(77)
@@ -249,13 +260,46 @@ PDB = [
         text([*UNKNOWN, "TER"]),
         refused="(crop: 1-9,11-49,51-99 leaves out what is none), found QQQ 10, QQQ 50",
     ),
+    *(
+        Variant(f"standard amino acids in HETATM records{end}", text([*HETATM, *ter]), 99)
+        for end, ter in ((", no TER", []), ("", ["TER"]))
+    ),
+    Variant(
+        "selenocysteine in HETATM records, no TER",
+        text(
+            [
+                line[:17] + "SEC" + line[20:] if line in residue(HETATM, 50) else line
+                for line in HETATM
+            ]
+        ),
+        refused="found SEC 50",
+    ),
+    Variant("free glycine in HETATM records", text([*A, *FREE]), 99),
+    Variant("free glycine in HETATM records after TER", text([*A, "TER", *FREE]), 99),
+    Variant(
+        "a residue of its CA atom alone that nobody knows",
+        text(
+            [line for line in UNKNOWN if line not in residue(UNKNOWN, 50) or line[12:16] == " CA "]
+        ),
+        refused="found QQQ 10, QQQ 50",
+    ),
     Variant("Rosetta's scores at the end", text([*A, *ROSETTA]), 99),
     *(
-        Variant(f"two models, MODEL{number!r}", text([*model(number, A), *model(number, B)]), 99)
+        Variant(
+            f"two models, MODEL{number!r}",
+            text([*model(number, A), *model(number, B)]),
+            99,
+            said=", with chain B",
+        )
         for number in (" 1", "        1", "", "        0", "     A", " 1 of 2")
     ),
     Variant("models without ENDMDL", text(["MODEL        1", *A, "MODEL        2", *A, "END"]), 99),
-    Variant("END between two copies", text([*A, "END", *A, "END"]), 99),
+    Variant(
+        "END between two copies",
+        text([*A, "END", *A, "END"]),
+        99,
+        said="the first model is read; more atoms follow its end\n",
+    ),
     Variant("an empty first model", text(["MODEL        1", "ENDMDL", *model("        2", A)]), 99),
     Variant(
         "lines numbered in columns 73-80",
@@ -325,6 +369,7 @@ CIF = [
         said="no conformer letters, of which the one of higher occupancy is taken: GLU 7, MET 52",
     ),
     Variant("CIF, atoms only, author ids copied", atoms_only(copied), 58),
+    Variant("CIF, atoms only, standard amino acids in HETATM records", atoms_only(hetatm), 58),
     Variant("CIF, by gemmi from a PDB file", by_gemmi(A), 99),
     Variant("CIF, by gemmi, insertion codes", by_gemmi(INSERTED), 99),
     Variant("CIF, BOM", b"\xef\xbb\xbf" + BPTI.encode(), 58),

@@ -17,7 +17,11 @@ MAX_STRUCTURE_BYTES = 1_000_000_000  # decompressed; the largest PDB entries are
 PIECE = 1 << 20  # bytes
 NO_LETTER = "_"  # the chain whose letter is blank
 PEPTIDE_BOND = 2.0  # Å, C to N at most
-PACKED = {b"PK": "a zip archive", b"BZ": "a bzip2 file", b"\xfd7": "an xz file"}
+PACKED = {
+    **{b"PK": "a zip archive", b"BZ": "a bzip2 file", b"\xfd7": "an xz file"},
+    b"\x1f\x9d": "a file of compress",
+}
+BINARY = {"bcif": "BinaryCIF (take the .cif)", "mmtf": "MMTF (take the .cif)"}
 # what gemmi insists on, and the column that says it where it is absent
 NEEDED = {
     "label_asym_id": "auth_asym_id",
@@ -102,7 +106,8 @@ def parse_structure(source: Path, text: bytes) -> StructureFile:
     """The structure in the text of an mmCIF or PDB file; `source` is named in messages."""
     text = text.removeprefix(b"\xef\xbb\xbf")
     if b"\0" in text[:4096] or text[:2] in PACKED:
-        raise _unreadable(source, f"it holds {PACKED.get(text[:2], 'binary data')}")
+        held = BINARY.get(source.name.removesuffix(".gz").rpartition(".")[2].lower(), "binary data")
+        raise _unreadable(source, f"it holds {PACKED.get(text[:2], held)}")
     is_cif = _looks_like_mmcif(text)
     try:
         structure, by_label = _mmcif(source, text) if is_cif else (_pdb(source, text), False)
@@ -129,13 +134,15 @@ def _looks_like_mmcif(text: bytes) -> bool:
 
 
 def _pdb(source: Path, text: bytes) -> gemmi.Structure:
-    structure = gemmi.read_pdb_string(_first_model(text))
+    structure = gemmi.read_pdb_string(_first_model(source, text))
     if not len(structure):
         return structure
     _name_blank_chains(structure[0])
+    with_ter = {c.name for c in structure[0] if _ends(c)}
+    structure.add_entity_types()
     for chain in structure[0]:
         _use_standard_names(chain)
-        if goes_on := _polymer_after_ter(chain):
+        if (goes_on := _whole_polymer(chain)) and chain.name in with_ter:
             warn(f"{source}: chain {chain.name} goes on after a TER, with residue {goes_on}")
     structure.setup_entities()
     structure.assign_label_seq_id()
@@ -156,12 +163,14 @@ def _name_blank_chains(model: gemmi.Model) -> None:
         model.add_chain(part)
 
 
-def _first_model(text: bytes) -> bytes:
+def _first_model(source: Path, text: bytes) -> bytes:
     """The records of coordinates and sequence, without what programs write beside them."""
-    kept = []
+    kept: list[bytes] = []
     has_atoms = False
-    for raw in text.splitlines():
+    lines = iter(text.splitlines())
+    for raw in lines:
         if has_atoms and MODEL_ENDS.match(raw):
+            _say_what_follows(source, kept, lines)
             break
         if PDB_RECORDS.match(raw):
             line = raw if raw.isascii() else re.sub(rb"[^\x20-\x7e]", b"?", raw)
@@ -169,6 +178,17 @@ def _first_model(text: bytes) -> bytes:
             has_atoms |= is_atom
             kept.append(_atom_record(line) if is_atom else line)
     return b"\n".join([*_three_letters(kept), b""])
+
+
+def _say_what_follows(source: Path, kept: Iterable[bytes], after: Iterable[bytes]) -> None:
+    def chains(lines: Iterable[bytes]) -> set[str]:
+        atoms = (line for line in lines if line[:4].upper() in (b"ATOM", b"HETA"))
+        return {line[21:22].decode("ascii", "replace").strip() or NO_LETTER for line in atoms}
+
+    if later := chains(after):
+        more = ", ".join(sorted(later - chains(kept)))
+        which = f", with chain {more}" if more else ""
+        warn(f"{source}: the first model is read; more atoms follow its end{which}")
 
 
 def _atom_record(line: bytes) -> bytes:
@@ -194,28 +214,28 @@ def _three_letters(lines: list[bytes]) -> list[bytes]:
     return lines
 
 
-def _polymer_after_ter(chain: gemmi.Chain) -> str:
-    """Count amino acids after a TER in the middle of a chain to its polymer; the first's number.
+def _ends(chain: gemmi.Chain) -> bool:
+    """Whether its polymer has an end: at a TER."""
+    return any(residue.entity_type == gemmi.EntityType.Polymer for residue in chain)
 
-    Programs write TER at every break. ATOM records go on with the chain, so do HETATM amino
-    acids that are bonded to it; others are ligands.
+
+def _whole_polymer(chain: gemmi.Chain) -> str:
+    """Count to a chain's polymer what goes on after its end; the first such residue's number.
+
+    gemmi ends it at a TER, which programs write at every break, and at a standard amino acid in
+    a HETATM record. Amino acids in ATOM records go on with the chain, so do residues that are
+    bonded to it; others are ligands.
     """
-    later = [r for r in chain if r.entity_type == gemmi.EntityType.NonPolymer and _is_linkable(r)]
-    first = ""
+    linkable = [r for r in chain if {"N", "CA", "C"} <= {atom.name for atom in r}]
+    later = [r for r in linkable if r.entity_type != gemmi.EntityType.Polymer]
     for residue in later:
-        if residue.het_flag == "A":
+        if residue.het_flag == "A" and parent_of(residue.name):
             residue.entity_type = gemmi.EntityType.Polymer
-            first = first or str(residue.seqid)
-    for order in (later, later[::-1]) if first else ():
-        for before, after in pairwise(order):
-            if before.entity_type == gemmi.EntityType.Polymer and _bonded(before, after):
-                after.entity_type = gemmi.EntityType.Polymer
-    return first
-
-
-def _is_linkable(residue: gemmi.Residue) -> bool:
-    names = {atom.name for atom in residue}
-    return parent_of(residue.name) is not None and {"N", "CA", "C"} <= names
+    for order in (linkable, linkable[::-1]):
+        for one, other in pairwise(order):
+            if one.entity_type == gemmi.EntityType.Polymer and _bonded(one, other):
+                other.entity_type = gemmi.EntityType.Polymer
+    return next((str(r.seqid) for r in later if r.entity_type == gemmi.EntityType.Polymer), "")
 
 
 def _bonded(a: gemmi.Residue, b: gemmi.Residue) -> bool:
@@ -238,11 +258,17 @@ def _mmcif(source: Path, text: bytes) -> tuple[gemmi.Structure, bool]:
     structure = gemmi.make_structure_from_block(block)
     if not len(structure):
         return structure, False
+    if len(structure) > 1:
+        warn(f"{source}: the first of {len(structure)} models is read")
+    _name_blank_chains(structure[0])
     for chain in structure[0]:
         _use_standard_names(chain)
-    if not has_labels:
+    if not has_labels or not structure.entities:
         structure.entities.clear()
         structure.add_entity_types(overwrite=True)
+        for chain in structure[0]:
+            _whole_polymer(chain)
+    if not has_labels:
         structure.assign_subchains(force=True)
     structure.setup_entities()
     return structure, has_labels and _labels_are_ids(structure)

@@ -44,7 +44,7 @@ def protein_chains(path: Path, file: StructureFile) -> dict[str, "Polymer"]:
 
 def _may_be_linked(residue: gemmi.Residue) -> bool:
     """Whether a residue is no water or ion; programs give them the chain of the protein."""
-    is_ion = len(residue) == 1 and parent_of(residue.name) is None
+    is_ion = len(residue) == 1 and parent_of(residue.name) is None and not residue.get_ca()
     return residue.entity_type == gemmi.EntityType.Polymer and not residue.is_water() and not is_ion
 
 
