@@ -62,6 +62,11 @@ def put(lines: list[str], at: int, what: str) -> list[str]:
     return [line[:at] + what + line[at + len(what) :] for line in lines]
 
 
+def shifted(lines: list[str], by: int) -> list[str]:
+    """With other numbers."""
+    return [f"{line[:22]}{int(line[22:26]) + by:4d}{line[26:]}" for line in lines]
+
+
 def renamed(lines: list[str], names: dict[str, str]) -> list[str]:
     return [line[:17] + names.get(line[17:20], line[17:20]).ljust(4) + line[21:] for line in lines]
 
@@ -158,6 +163,7 @@ FREE = [
     f"HETATM{line[6:30]}{float(line[30:38]) + 60:8.3f}{line[38:]}"
     for line in as_residue(A, 40, "GLY", 900, "N CA C O")
 ]
+MET_46 = residue(A, 46)
 WATER = [
     f"HETATM 9{i:03d}  O   HOH A {200 + i:3d}      {i:6.3f}   0.000   0.000  1.00 20.00".ljust(77)
     + "O"
@@ -260,6 +266,19 @@ PDB = [
         text([*UNKNOWN, "TER"]),
         refused="(crop: 1-9,11-49,51-99 leaves out what is none), found QQQ 10, QQQ 50",
     ),
+    Variant(
+        "a gap and no SEQRES",
+        text([*chain("A", 1, 39), *chain("A", 46)]),
+        93,
+        said="chain A: 40-45 are missing, in the chain's sequence, too",
+    ),
+    Variant(
+        "another residue than in SEQRES",
+        text([line[:17] + "SER" + line[20:] if line in MET_46 else line for line in HIV]),
+        99,
+        said="taken from the coordinates, other than in the sequence: SER 46 (MET)",
+        fewer=True,
+    ),
     *(
         Variant(f"standard amino acids in HETATM records{end}", text([*HETATM, *ter]), 99)
         for end, ter in ((", no TER", []), ("", ["TER"]))
@@ -320,7 +339,7 @@ PDB = [
     Variant("chain letter in lower case", text(put(A, 21, "a")), refused="did you mean a?"),
     Variant("chain called 1", text(put(A, 21, "1")), 99, chains=("1",)),
     Variant("insertion codes", text(INSERTED), 99),
-    Variant("numbers from -5", text([f"{a[:22]}{int(a[22:26]) - 6:4d}{a[26:]}" for a in A]), 99),
+    Variant("numbers from -5", text(shifted(A, -6)), 99),
     Variant("lines of Windows", text(A).replace(b"\n", b"\r\n"), 99),
     Variant("lines of old Macs", text(A).replace(b"\n", b"\r"), 99),
     Variant("BOM", b"\xef\xbb\xbf" + text(HIV), 99),

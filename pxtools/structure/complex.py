@@ -12,7 +12,7 @@ import numpy as np
 from pxtools.errors import InputError
 from pxtools.structure import backbone
 from pxtools.structure.geometry import distances
-from pxtools.structure.parsing import parse_structure
+from pxtools.structure.parsing import bonded, parse_structure
 from pxtools.structure.reading import (
     Polymer,
     author_number,
@@ -23,6 +23,7 @@ from pxtools.structure.residue_number import ResidueNumber
 from pxtools.structure.residues import BACKBONE, CAPS, parent_of, vdw_radius
 
 Key = tuple[str, ResidueNumber]  # chain and number, as the file has them
+GLYCINES = 0.9  # of a binder whose amino acids are not chosen yet, at least
 CONTACT = 8.0  # Å between CB atoms
 RIGID = (*BACKBONE, "CB", "OXT")
 
@@ -106,11 +107,13 @@ def binder_last(
 ) -> tuple[list[list[Residue]], str]:
     """The chains with the binder's last, and why it is that one; "" where it was given.
 
-    Without `binder` it is the only chain that has no side chain at all, as RFdiffusion writes
-    designs (the binder first), else the last one. Raises InputError.
+    Without `binder` it is the only chain that has no side chain at all, or, where none has any, the
+    only one of glycines, as RFdiffusion writes designs (the binder first); else the last one.
+    Raises InputError.
     """
     letters = [chain[0].key[0] for chain in chains]
     bare = [i for i, chain in enumerate(chains) if all(r.cb is None for r in chain)]
+    of_glycines = [i for i in bare if _share_of_glycines(chains[i]) > GLYCINES]
     place, why = len(chains) - 1, "the last one"
     if binder is not None:
         if binder not in letters:
@@ -118,7 +121,13 @@ def binder_last(
         place, why = letters.index(binder), ""
     elif len(bare) == 1:
         place, why = bare[0], "the only one without side chains"
+    elif len(bare) == len(chains) and len(of_glycines) == 1:
+        place, why = of_glycines[0], "the only one of glycines"
     return [*chains[:place], *chains[place + 1 :], chains[place]], why
+
+
+def _share_of_glycines(chain: list[Residue]) -> float:
+    return sum(residue.name == "GLY" for residue in chain) / len(chain)
 
 
 def as_complex(name: str, chains: list[list[Residue]], facts: "Facts") -> Complex:
@@ -169,7 +178,7 @@ def read_facts(text: bytes) -> Facts:
 
 def _residues(chain: str, polymer: Polymer) -> list[Residue]:
     residues = []
-    before: tuple[int, int] | None = None
+    before: tuple[int, int, gemmi.Residue] | None = None
     for site, label_seq in zip(polymer.sites, polymer.label_seq, strict=True):
         atoms = heavy_atoms(site)
         place = {atom.name: atom.pos.tolist() for atom in atoms}
@@ -179,10 +188,12 @@ def _residues(chain: str, polymer: Polymer) -> list[Residue]:
         number = author_number(site)
         # PDB files without SEQRES number the residues that are there: see the author's gaps too
         is_linked = (
-            before is not None and label_seq - before[0] == 1 and number.number - before[1] <= 1
+            before is not None
+            and label_seq - before[0] == 1
+            and (number.number - before[1] <= 1 or bonded(before[2], site))
         )
         key = (chain, number)
         name = parent_of(site.name) or site.name
         residues.append(Residue(name, key, points, place.get("CB"), atoms, is_linked, label_seq))
-        before = (label_seq, number.number)
+        before = (label_seq, number.number, site)
     return residues

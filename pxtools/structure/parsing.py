@@ -233,14 +233,14 @@ def _whole_polymer(chain: gemmi.Chain) -> str:
             residue.entity_type = gemmi.EntityType.Polymer
     for order in (linkable, linkable[::-1]):
         for one, other in pairwise(order):
-            if one.entity_type == gemmi.EntityType.Polymer and _bonded(one, other):
+            if one.entity_type == gemmi.EntityType.Polymer and bonded(one, other):
                 other.entity_type = gemmi.EntityType.Polymer
     return next((str(r.seqid) for r in later if r.entity_type == gemmi.EntityType.Polymer), "")
 
 
-def _bonded(a: gemmi.Residue, b: gemmi.Residue) -> bool:
+def bonded(a: gemmi.Residue, b: gemmi.Residue) -> bool:
     """By a peptide bond, whichever comes first."""
-    ends = ((a["C"][0], b["N"][0]), (b["C"][0], a["N"][0]))
+    ends = [(x["C"][0], y["N"][0]) for x, y in ((a, b), (b, a)) if "C" in x and "N" in y]
     return any(c.pos.dist(n.pos) < PEPTIDE_BOND for c, n in ends)
 
 

@@ -1,20 +1,22 @@
 """What a task picks of its structure: chains, crop, hotspots."""
 
 from collections.abc import Iterable
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import gemmi
 import numpy as np
 
 from pxtools.console import warn
 from pxtools.errors import InputError
-from pxtools.structure.parsing import NO_LETTER, read_structure
+from pxtools.structure.parsing import NO_LETTER, bonded, read_structure
 from pxtools.structure.reading import Polymer, atoms_twice, heavy_atoms, protein_chains
 from pxtools.structure.residue_number import ResidueNumber
 from pxtools.structure.residues import BACKBONE, CAPS, PROTONATED, parent_of, residue_types
 from pxtools.structure.target import TargetChain, TargetResidue
 from pxtools.task.fields import nearest
 from pxtools.task.types import ChainPick, Task
+
+FEW = 20  # residues that are named one by one
 
 
 def read_target(task: Task) -> tuple[TargetChain, ...]:
@@ -51,8 +53,10 @@ def _pick(task: Task, pick: ChainPick, polymers: dict[str, Polymer]) -> TargetCh
     if twice := [site for site, _ in inside if atoms_twice(site)]:
         warn(
             f"{task.structure}: {where}: atoms with two places and no conformer letters, of which "
-            f"the one of higher occupancy is taken: {_named(polymer, twice[:20])}"
+            f"the one of higher occupancy is taken: {_named(polymer, twice[:FEW])}"
         )
+    _say_gaps(task, pick, where, polymer, [site for site, _ in inside])
+    sequence = _sequence(task, where, polymer, inside)
     hotspots = set(pick.hotspots)
     residues = []
     for site, seq in inside:
@@ -63,7 +67,43 @@ def _pick(task: Task, pick: ChainPick, polymers: dict[str, Polymer]) -> TargetCh
             residues.append(TargetResidue(name, number, seq, xyz, number in hotspots))
     _check_pick(task, pick, where, polymer, residues)
     _check_backbones(task, where, residues)
-    return TargetChain(pick.chain, tuple(polymer.sequence), tuple(residues))
+    return TargetChain(pick.chain, sequence, tuple(residues))
+
+
+def _say_gaps(
+    task: Task, pick: ChainPick, where: str, polymer: Polymer, sites: list[gemmi.Residue]
+) -> None:
+    """Without SEQRES nothing says what is missing: sequences have it neither."""
+    if polymer.has_full_sequence:
+        return
+    gaps = []
+    for before, after in pairwise(sites):
+        first, last = (polymer.number(before).number + 1, polymer.number(after).number - 1)
+        if first <= last and pick.keeps(first) and pick.keeps(last) and not bonded(before, after):
+            gaps.append(f"{first}-{last}" if first < last else str(first))
+    if gaps:
+        warn(
+            f"{task.structure}: {where}: {', '.join(gaps)} are missing, in the chain's sequence, "
+            "too: the file does not say what they are"
+        )
+
+
+def _sequence(
+    task: Task, where: str, polymer: Polymer, inside: list[tuple[gemmi.Residue, int]]
+) -> tuple[str, ...]:
+    """The chain's in full; where coordinates are of another amino acid, that one."""
+    sequence = list(polymer.sequence)
+    differ = []
+    for site, seq in inside:
+        if parent_of(site.name) != parent_of(sequence[seq - 1]):
+            differ.append(f"{site.name} {polymer.number(site)} ({sequence[seq - 1]})")
+            sequence[seq - 1] = site.name
+    if differ:
+        warn(
+            f"{task.structure}: {where}: taken from the coordinates, other than in the sequence: "
+            f"{', '.join(differ[:FEW])}{f' and {len(differ) - FEW} more' if differ[FEW:] else ''}"
+        )
+    return tuple(sequence)
 
 
 def _polymer(task: Task, pick: ChainPick, where: str, polymers: dict[str, Polymer]) -> Polymer:
@@ -124,8 +164,8 @@ def _check_backbones(task: Task, where: str, residues: list[TargetResidue]) -> N
             f"{len(bare)} of {len(residues)} without, most lack {', '.join(lost) or 'some'}",
         )
     if bare:
-        names = ", ".join(f"{r.name} {r.number}" for r in bare[:20])
-        more = f" and {len(bare) - 20} more" if len(bare) > 20 else ""
+        names = ", ".join(f"{r.name} {r.number}" for r in bare[:FEW])
+        more = f" and {len(bare) - FEW} more" if len(bare) > FEW else ""
         warn(f"{task.structure}: {where}: backbone atoms are not resolved in {names}{more}")
 
 
@@ -151,6 +191,8 @@ def _check_pick(
     _check_names(task, f"{where}, hotspot", polymer, pick.hotspot_names)
     _check_names(task, f"{where}, avoid", polymer, pick.avoid_names)
     _check_avoided(task, pick, where, polymer, span)
+    _say_inserted(task, f"{where}, hotspot", polymer, set(pick.hotspots))
+    _say_inserted(task, f"{where}, avoid", polymer, set(pick.avoid))
     _check_hotspots(task, pick, where, polymer, residues, span)
 
 
@@ -164,9 +206,21 @@ def _check_names(
             raise InputError.of(
                 task.source,
                 where,
-                f"{there[number]}{number} ({name}: {', '.join(others[:20]) or 'none'})",
+                f"{there[number]}{number} ({name}: {', '.join(others[:FEW]) or 'none'})",
                 f"{name}{number}",
             )
+
+
+def _say_inserted(task: Task, where: str, polymer: Polymer, chosen: set[ResidueNumber]) -> None:
+    """Residues with insertion codes in the middle of a range, which is of whole numbers."""
+    left_out = [
+        str(number)
+        for number in map(polymer.number, polymer.sites)
+        if number.insertion and number not in chosen
+        if {ResidueNumber(number.number), ResidueNumber(number.number + 1)} <= chosen
+    ]
+    if left_out:
+        warn(f"{task.source}: {where}: {', '.join(left_out)} are not among them unless named")
 
 
 def _check_avoided(task: Task, pick: ChainPick, where: str, polymer: Polymer, span: str) -> None:

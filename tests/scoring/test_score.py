@@ -481,12 +481,13 @@ def test_every_column_that_is_measured_is_a_property() -> None:
     assert set(MEASURED) == {c.name for c in columns_of(Scores)} - set_elsewhere
 
 
-def rfdiffusions(tmp_path: Path) -> Path:
-    """1HVR as RFdiffusion writes designs: the binder (A) first, a backbone of glycines."""
+def rfdiffusions(tmp_path: Path, bare: str = "A") -> Path:
+    """1HVR as RFdiffusion writes designs: the binder (A) first, of glycines, some chains `bare`."""
     structure = gemmi.read_pdb(str(STRUCTURES / "1HVR.pdb.gz"))
     structure.remove_ligands_and_waters()
     for residue in structure[0]["A"]:
         residue.name = "GLY"
+    for residue in (residue for chain in bare for residue in structure[0][chain]):
         for i in reversed(range(len(residue))):
             if residue[i].name not in ("N", "CA", "C", "O"):
                 del residue[i]
@@ -508,6 +509,9 @@ def test_the_binder_is_found_or_named(tmp_path: Path) -> None:
     found, said = length()
     assert found == "80"
     assert "taken to be chain A, the only one without side chains, in 1 file; else give" in said
+    rfdiffusions(tmp_path, bare="AB")
+    found, said = length()
+    assert found == "80" and "taken to be chain A, the only one of glycines, in 1 file" in said
     assert length("--binder", "A") == ("80", "")
     assert length("--binder", "B") == ("99", "")
     wrong = run("px-score", path, "--binder", "C")

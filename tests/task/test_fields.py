@@ -8,6 +8,8 @@ import pytest
 from conftest import STRUCTURES
 from hypothesis import given
 from hypothesis import strategies as st
+from variants import chain, put, shifted
+from variants import text as text_of
 
 from pxtools.errors import InputError
 from pxtools.structure.residue_number import ResidueNumber
@@ -217,6 +219,26 @@ def test_hotspots_reach_the_target(tmp_path: Path, typed: Any) -> None:
     (chain,) = read_target(read_tasks(yaml_task(tmp_path, text))[0])
     hot = [str(residue.number) for residue in chain.residues if residue.is_hotspot]
     assert hot == ["15", "17"]
+
+
+def test_a_range_says_which_insertion_codes_it_leaves_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inserted = [*put(chain("A", 21, 21), 22, "  20A"), *put(chain("A", 22, 22), 22, "  20B")]
+    lines = [*chain("A", 1, 20), *inserted, *shifted(chain("A", 23), -2)]
+    (tmp_path / "hiv.pdb").write_bytes(text_of(lines))
+    for field, chosen, said in (
+        ("hotspots", "19-22", "hotspot: 20A, 20B are not among them unless named"),
+        ("hotspots", "19-22, 20A", "hotspot: 20B are not"),
+        ("avoid", "20-21", "avoid: 20A, 20B are not"),
+        ("hotspots", "20, 22", ""),
+    ):
+        text = (
+            f"binder_length: 9\ntarget: {{file: hiv.pdb, chains: {{A: {{{field}: '{chosen}'}}}}}}\n"
+        )
+        read_target(read_tasks(yaml_task(tmp_path, text))[0])
+        warned = capsys.readouterr().err
+        assert said in warned and ("not among" in warned) == bool(said)
 
 
 def test_a_hotspot_that_is_another_residue_is_refused(tmp_path: Path) -> None:
