@@ -8,6 +8,7 @@ import numpy as np
 
 from pxtools.network.conformers import Conformers
 from pxtools.structure.atoms import Atoms, chain_name
+from pxtools.structure.parsing import PEPTIDE_BOND
 from pxtools.structure.residue_number import ResidueNumber
 from pxtools.structure.residues import (
     BACKBONE,
@@ -18,6 +19,7 @@ from pxtools.structure.residues import (
 )
 from pxtools.structure.target import TargetChain, TargetResidue
 
+N, C = BACKBONE.index("N"), BACKBONE.index("C")
 TEMPLATE_BOUNDARIES = np.linspace(2.0, 22.0, 63)  # Å; 64 bins
 
 
@@ -128,7 +130,7 @@ def _assemble(tokens: list[_Token], conformers: Conformers | None) -> Features:
     template, mask = _template(np.array([token.representative for token in tokens]))
     return Features(
         restype=np.array([token.restype for token in tokens]),
-        residue_index=np.array([token.residue.number.number for token in tokens]),
+        residue_index=_residue_index(tokens),
         asym_id=asym_id,
         entity_id=asym_id,
         sym_id=np.zeros_like(asym_id),
@@ -144,6 +146,24 @@ def _assemble(tokens: list[_Token], conformers: Conformers | None) -> Features:
         is_representative=np.where(is_ca_type, name == "CA", name == "CB"),
         atoms=atoms,
     )
+
+
+def _residue_index(tokens: list[_Token]) -> np.ndarray:
+    """The residues' own numbers; but bonded neighbours differ by one, whatever they are called.
+
+    Insertion codes (52, 52A) and the jumps of numbering schemes are no places in a chain; jumps
+    at breaks are residues that are missing.
+    """
+    index: list[int] = []
+    for i, token in enumerate(tokens):
+        own, before = token.residue, tokens[i - 1].residue
+        if not i or token.chain != tokens[i - 1].chain:
+            index.append(own.number.number)
+            continue
+        jump = own.number.number - before.number.number
+        is_bonded = np.linalg.norm(own.xyz[N] - before.xyz[C]) < PEPTIDE_BOND  # not where unknown
+        index.append(index[-1] + (1 if is_bonded else max(1, jump)))
+    return np.array(index)
 
 
 def _template(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,12 +1,16 @@
 """Features against those of the published implementation, on real structures."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from conftest import STRUCTURE_OF, TaskFile, fixture_task, load
+from variants import INSERTED, A, chain, shifted, text
 
 from pxtools.network.features import featurize
 from pxtools.task.reading import read_tasks
 from pxtools.task.target import read_target
+from pxtools.task.types import BinderLengths, ChainPick, Task
 
 SAME = {
     "restype": "restype",
@@ -56,3 +60,19 @@ def test_features_equal_the_published_ones(name: str, task_file: TaskFile) -> No
 def distances(xyz: np.ndarray, pairs: tuple[np.ndarray, ...]) -> np.ndarray:
     apart: np.ndarray = np.linalg.norm(xyz[pairs[0]] - xyz[pairs[1]], axis=-1)
     return apart
+
+
+def test_numbers_of_bonded_residues_are_no_matter(tmp_path: Path) -> None:
+    """Insertion codes and the jumps of antibodies' numbers are none of the chain; gaps are."""
+    path = tmp_path / "hiv.pdb"
+
+    def index(lines: list[str]) -> list[int]:
+        path.write_bytes(text(lines))
+        task = Task("task.yaml", "x", path, (ChainPick("A", None, ()),), BinderLengths((5,)))
+        return list(featurize(read_target(task), 5).residue_index)
+
+    whole = [*range(1, 100), *range(1, 6)]
+    assert index(A) == index(INSERTED) == whole
+    assert index([*chain("A", 1, 39), *shifted(chain("A", 40), 7)]) == whole
+    assert index(shifted(A, -6)) == [*range(-5, 94), *range(1, 6)]
+    assert index([*chain("A", 1, 39), *chain("A", 46)]) == [*range(1, 40), *whole[45:]]
