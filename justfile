@@ -3,7 +3,7 @@
 
 set positional-arguments := true
 
-# settings of pipeline, sample, write-cif and status
+# settings of the recipes (recipe.py says of which)
 preset := ""
 input_json_path := ""
 dump_dir := ""

@@ -171,7 +171,7 @@ def saving(new: int, total: int, skipped: int) -> str:
     return f"  Saving CIF files: {new}/{total} (skipped {skipped} existing)"
 
 
-def saved(new: int, skipped: int) -> str:
-    if not skipped:
+def saved(new: int, skipped: int, missing: int = 0) -> str:
+    if not skipped and not missing:
         return f"✓ Saved all {new} samples"
     return f"✓ Saved {new} new samples, skipped {skipped} existing samples"

@@ -13,6 +13,7 @@ pxdesign prepare-msa                    not needed: the generator uses no alignm
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 
 from pxtools import __version__
@@ -109,7 +110,7 @@ def translated(words: list[str]) -> list[str]:
         name, equals, value = word.partition("=")
         option = name[2:].lower().replace("-", "_") if name.startswith("--") else ""
         if option in WITHOUT_MEANING or "." in option:
-            has_value = not equals and rest and not rest[0].startswith("-")
+            has_value = not equals and rest and re.match(r"[^-]|-\d", rest[0])
             ignored.append(f"{word} {rest.pop(0)}" if has_value else word)
         else:
             out.append(f"--{OURS[option]}{equals}{value}" if option in OURS else word)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @arg("--predictions", help="a folder with the output of Boltz, Protenix, AF3, ColabFold or Chai")
 @arg("--folds", help="also group designs of like fold by TM-score; a minute or two for 10,000")
 @arg("--checks", help="your own limits, in the format of presets/checks.yaml, from now on")
-@arg("--workers", type=int, help="number of processes; default: one per core")
+@arg("-w", "--workers", type=int, help="number of processes; default: one per core")
 @arg("-q", "--quiet", help="no progress lines; warnings are still shown")
 def px_score(
     *paths: str,

@@ -65,7 +65,7 @@ class Pipeline:
     def _to_score(self) -> list[str]:
         """px-score's words: the runs asked for, alone, and their task."""
         runs = runs_begun(Path(self.folder), self._names, self.seeds)
-        paths = [str(run.path) for run in runs] or [self.folder]
+        paths = [str(run.path.absolute()) for run in runs] or [self.folder]
         return [*paths, f"--input_json_path={self.task}"]
 
     @cached_property

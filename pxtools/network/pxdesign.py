@@ -773,7 +773,7 @@ class PXDesignD(nn.Module):
     def sanitize(weights: dict[str, W]) -> dict[str, W]:
         """Checkpoint names to the model's.
 
-        The denoiser's projections of s_trunk see only zeros and have no bias (network.md): dropped.
+        The denoiser's projections of s_trunk see only zeros and have no bias: dropped.
         """
         encoder = "diffusion_module.atom_attention_encoder."
         unused = (f"{encoder}layernorm_s.", f"{encoder}linear_no_bias_s.")

@@ -47,7 +47,7 @@ class ModelFile:
 
     @property
     def is_demonstration(self) -> bool:
-        return self.name == EMBEDDED
+        return self.path.resolve() == (DATA / f"{EMBEDDED}.safetensors").resolve()
 
     def memory(self, n_tokens: int) -> float:
         """GB that sampling takes on a CPU: weights, libraries, pair tensors (docs/performance.md).

@@ -53,7 +53,7 @@ class Picked:
 
 def pick(request: PickRequest) -> Picked:
     """Score what has no row yet, and choose. The same designs give the same picks."""
-    rows = [(run, row) for run in request.runs for row in update(run, None, True, request.how)]
+    rows = [(run, row) for run in request.runs for row in update(run, True, request.how)]
     fitting = [(run, row) for run, row in rows if all(where.of(row) for where in request.where)]
     found = [Candidate(run, row, run.predictions / f"{row.design}.cif") for run, row in fitting]
     there = _best_first([c for c in found if c.path.is_file()], request.by)

@@ -38,7 +38,11 @@ def _read(path: Path) -> list[dict[str, str]]:
             text = file.read(MAX_BYTES)
         reader = csv.reader(text.splitlines())
         names = next(reader, [])
-        return [dict(zip(names, row, strict=True)) for row in reader if len(row) == len(names)]
+        rows = [row for row in reader if row]
+        whole = [row for row in rows if len(row) == len(names)]
+        if left_out := len(rows) - len(whole):
+            warn(f"{path}: {left_out} rows have more or fewer cells than its first line: left out")
+        return [dict(zip(names, row, strict=True)) for row in whole]
     except OSError as error:
         raise InputError(f"{path}: cannot read: {error.strerror}") from None
     except csv.Error as error:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pxtools.errors import InputError
+from pxtools.machine import cores
 from pxtools.report.sheets import Cells, read_sheet
 from pxtools.runs.folder import RunDir, find_runs
 from pxtools.runs.tables import columns_of
 from pxtools.scoring.columns import Scores
-from pxtools.scoring.summary import update
+from pxtools.scoring.summary import How, update
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def read_sources(paths: Sequence[Path], quiet: bool) -> list[Source]:
         if not runs:
             raise InputError.of(folder, "folder", "at least one run of px-sample", "none yet")
         for run in runs:
-            rows = [vars(row) for row in update(run, None, quiet)]
+            rows = [vars(row) for row in update(run, quiet, How(processes=cores()))]
             sources[run.path] = Source(run.path, rows, run)
     return list(sources.values())
 

@@ -73,7 +73,7 @@ def read_bytes(path: Path) -> bytes:
     """
     try:
         return path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError) as error:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise DamagedError(error.strerror) from None
     except OSError as error:
         raise InputError(f"{path}: cannot read: {error.strerror}") from None

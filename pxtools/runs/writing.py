@@ -200,7 +200,7 @@ class Writer:
             if self.run.success.is_file():
                 self.run.success.unlink()
             if not self.quiet and self.new:
-                say(f"✓ Saved {self.new} new samples, skipped {self.skipped} existing samples")
+                say(saved(self.new, self.skipped, missing))
             say(f"⚠ {missing} of {self.total} samples of {self.run.name} are still missing")
         return Written(self.run, self.new, self.skipped, missing)
 

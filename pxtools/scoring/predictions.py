@@ -11,12 +11,14 @@ from pxtools.console import warn
 from pxtools.errors import DamagedError, InputError
 from pxtools.runs.designs import texts_of
 from pxtools.runs.folder import RunDir
+from pxtools.runs.sequences import table as sequences_of
 from pxtools.runs.tables import Table, column
 from pxtools.scoring.predictors import Output, outputs_in, read_confidence
 from pxtools.structure.complex import Residue, read_chains
 from pxtools.structure.geometry import superposition
 from pxtools.structure.parsing import parse_structure, structure_text
 from pxtools.structure.reading import protein_chains
+from pxtools.structure.residues import letter_of
 
 SEQUENCE = re.compile(r"(?P<design>.+_sample_\d+)(?:_seq_(?P<number>\d+))?", re.IGNORECASE)
 Key = tuple[str, int | None, str, str]
@@ -101,11 +103,15 @@ def add_predictions(run: RunDir, digest: str, given: Iterable[Named]) -> list[Pr
     texts = texts_of(run, sorted({sample for _, sample in mine}))
     designs = {sample: read_chains(str(run.cif(sample)), text) for sample, text in texts}
     alone: dict[tuple[str, int | None, str], float] = {}
+    letters, of_others = _letters(run, digest), 0
     for one, sample in mine:
         name = run.cif(sample).stem
         try:
             predicted = _chains(one.output.structure)
-            if len(predicted) > 1:
+            chosen = letters.get((name, one.number))
+            if chosen and predicted and predicted[-1].letters not in chosen:
+                of_others += 1
+            elif len(predicted) > 1:
                 row = _compared(one, name, digest, designs[sample], predicted)
                 rows[row.key] = row
             elif (rmsd := _fold_rmsd(designs[sample][-1], predicted[-1])) is not None:
@@ -114,6 +120,11 @@ def add_predictions(run: RunDir, digest: str, given: Iterable[Named]) -> list[Pr
             continue  # the design's file is damaged, which was said
         except (DamagedError, InputError) as error:
             warn(f"{error}; this prediction is left out")
+    if of_others:
+        warn(
+            f"{run.path}: {of_others} predictions named after its designs have other letters than "
+            "its sequences (another seed's?): left out"
+        )
     for key, row in rows.items():
         rmsd = alone.get((row.design, row.number, row.predictor), row.alone_rmsd)
         rows[key] = replace(row, alone_rmsd=rmsd)
@@ -121,7 +132,16 @@ def add_predictions(run: RunDir, digest: str, given: Iterable[Named]) -> list[Pr
     return list(rows.values())
 
 
-def best_of_each(predictions: Iterable[Prediction]) -> dict[str, Prediction]:
+def _letters(run: RunDir, digest: str) -> dict[tuple[str, int | None], set[str]]:
+    """The sequences of each design by their numbers, and all of them under None."""
+    found: dict[tuple[str, int | None], set[str]] = {}
+    for row in sequences_of(run.path).read(lambda row: row.run == digest).values():
+        for number in (row.number, None):
+            found.setdefault((row.design, number), set()).add(row.sequence)
+    return found
+
+
+def best_predictions(predictions: Iterable[Prediction]) -> dict[str, Prediction]:
     """Of each design the prediction with the highest ipTM."""
     best: dict[str, Prediction] = {}
     for row in predictions:
@@ -133,8 +153,9 @@ def best_of_each(predictions: Iterable[Prediction]) -> dict[str, Prediction]:
 
 @dataclass(frozen=True)
 class _Chain:
-    """A predicted chain: CA atoms (n, 3) in Å, residue numbers, B factors."""
+    """A predicted chain: letters, CA atoms (n, 3) in Å, residue numbers, B factors."""
 
+    letters: str
     ca: np.ndarray
     numbers: list[int]
     b_factors: np.ndarray
@@ -146,9 +167,11 @@ def _chains(path: Path) -> list[_Chain]:
     chains = []
     for polymer in (p for p in polymers.values() if p.is_protein):
         pairs = zip(polymer.sites, polymer.label_seq, strict=True)
-        found = [(n, site["CA"][0]) for site, n in pairs if "CA" in site]
-        xyz = np.array([atom.pos.tolist() for _, atom in found]).reshape(-1, 3)
-        chains.append(_Chain(xyz, [n for n, _ in found], np.array([a.b_iso for _, a in found])))
+        found = [(site, n, site["CA"][0]) for site, n in pairs if "CA" in site]
+        letters = "".join(letter_of(site.name) for site, _, _ in found)
+        xyz = np.array([atom.pos.tolist() for *_, atom in found]).reshape(-1, 3)
+        b_factors = np.array([atom.b_iso for *_, atom in found])
+        chains.append(_Chain(letters, xyz, [n for _, n, _ in found], b_factors))
     return chains
 
 

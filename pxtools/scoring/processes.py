@@ -45,7 +45,7 @@ class Batch:
     known: dict[str, Scores]
     around: Surroundings | None = None
 
-    def answer(self, reader: DesignReader) -> Iterator[Scored]:
+    def answer(self, reader: DesignReader) -> Iterator[Measured]:
         """Designs whose files are damaged are left out with a warning."""
         for sample, text in texts_of(self.run, self.samples):
             name = self.run.cif(sample).stem
@@ -56,11 +56,11 @@ class Batch:
                 if known
                 else score(design, name, self.digest, self.around)
             )
-            yield Scored(row, design.binder_ca)
+            yield Measured(row, design.binder_ca)
 
 
 @dataclass(frozen=True)
-class Scored:
+class Measured:
     """A design's row, and the CA atoms (n, 3) of its binder in Å."""
 
     row: Scores
@@ -124,7 +124,7 @@ class Processes:
         return answer
 
 
-def score_samples(batch: Batch, processes: int) -> Iterator[Scored]:
+def score_samples(batch: Batch, processes: int) -> Iterator[Measured]:
     """In the order of the samples, in several processes where that pays."""
     processes = min(processes, len(batch.samples) // WORTH_STARTING + 1)
     if processes < 2:

@@ -29,10 +29,9 @@ from pxtools.scoring.checks import (
 )
 from pxtools.scoring.columns import Scores
 from pxtools.scoring.metrics import lacking, score
-from pxtools.scoring.predictions import Named, add_predictions
-from pxtools.scoring.predictions import best_of_each as best_prediction_of_each
+from pxtools.scoring.predictions import Named, add_predictions, best_predictions
 from pxtools.scoring.predictions import table as predictions_table
-from pxtools.scoring.processes import Batch, Scored, score_samples
+from pxtools.scoring.processes import Batch, Measured, score_samples
 from pxtools.scoring.ranking import best_first, ranked
 from pxtools.scoring.surroundings import Surroundings, surroundings_of
 from pxtools.structure.complex import as_complex, binder_last, read_chains, read_facts
@@ -90,15 +89,13 @@ class How:
         return surroundings_of(task)
 
 
-def update(
-    run: RunDir, samples: set[int] | None, quiet: bool, how: How | None = None
-) -> list[Scores]:
-    """Score the run's designs that have no row yet (of `samples`, None: all); all its rows.
+def update(run: RunDir, quiet: bool, how: How | None = None) -> list[Scores]:
+    """Score the run's designs that have no row yet; all its rows.
 
     Rows of an older table keep what they have; the columns they lack are filled in.
     """
     scoring = Scoring(run, quiet, how or How())
-    scoring.add(samples)
+    scoring.add(None)
     return scoring.finish()
 
 
@@ -158,11 +155,11 @@ class Scoring:
         row = self.rows.get(self.run.cif(sample).stem)
         return row is None or bool(lacking(row, self.around))
 
-    def _scored(self, samples: list[int]) -> Iterator[Scored]:
+    def _scored(self, samples: list[int]) -> Iterator[Measured]:
         batch = Batch(self.run, self.digest, samples, self.rows, self.around)
         for done in score_samples(batch, self.how.processes):
             self.binders[done.row.design] = done.ca
-            yield Scored(judged(done.row, self.limits.checks), done.ca)
+            yield Measured(judged(done.row, self.limits.checks), done.ca)
 
     def finish(self) -> list[Scores]:
         """All rows of the run, best first, with ranks, clusters and what sequences say.
@@ -196,7 +193,7 @@ class Scoring:
             stored = predictions_table(self.run).read(lambda row: row.run == self.digest)
             predictions = list(stored.values())
         passes = passed(predictions, self.limits.filters)
-        foremost = best_prediction_of_each(predictions)
+        foremost = best_predictions(predictions)
         rows = {}
         for name, row in self.rows.items():
             told: dict[str, Any] = {n: getattr(foremost.get(name), n, None) for n in PREDICTED}

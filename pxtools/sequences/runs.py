@@ -22,7 +22,7 @@ from pxtools.runs.folder import RunDir, find_runs
 from pxtools.runs.inventory import refuse_links
 from pxtools.runs.record import RunJson
 from pxtools.runs.sequences import Sequence
-from pxtools.runs.shards import WHOLE, Part
+from pxtools.runs.shards import WHOLE, Part, refuse_range_beyond
 from pxtools.sequences.arriving import as_they_come
 from pxtools.sequences.design import Design, read_design
 from pxtools.sequences.folder import Folder, title
@@ -194,7 +194,9 @@ class _Work:
         if folder := self.folders.get(run.path.resolve()):
             return folder
         refuse_links(run)
-        return self._folder(run.path, RunJson.begun(run).record.identity)
+        begun = RunJson.begun(run)
+        refuse_range_beyond(self.request.part, begun.n_sample)
+        return self._folder(run.path, begun.record.identity)
 
     def _folder(self, path: Path, run: str) -> Folder:
         place = path.resolve()

@@ -53,7 +53,6 @@ class StructureFile:
     """A parsed file; `by_label`: chains and residues go by label ids, else by the author's."""
 
     structure: gemmi.Structure
-    is_cif: bool
     by_label: bool
 
 
@@ -118,7 +117,7 @@ def parse_structure(source: Path, text: bytes) -> StructureFile:
         raise InputError.of(
             source, "structure", "an mmCIF or PDB file with atoms", f"none; it begins with {begins}"
         )
-    return StructureFile(structure, is_cif, by_label)
+    return StructureFile(structure, by_label)
 
 
 def _unreadable(path: Path, error: Exception | str) -> InputError:

@@ -15,6 +15,7 @@ from Bio.PDB.MMCIFParser import MMCIFParser
 from conftest import DATA, STRUCTURES, fixture_task
 from processes import TINY, command, environment, run, small_run, write_task
 
+from pxtools.network.weights import read_model
 from pxtools.runs.chunk import read_chunk
 from pxtools.structure.geometry import superposition
 
@@ -207,6 +208,12 @@ def test_the_embedded_model_is_named_and_keeps_the_deposited_target(tmp_path: Pa
     (there,) = (r for r in deposited[0]["A"] if r.seqid.num == 15)
     heavy = [a.pos.tolist() for a in there if not a.is_hydrogen()]
     np.testing.assert_allclose([a.pos.tolist() for a in lys], heavy, atol=0.001)
+
+
+def test_a_model_of_that_name_is_not_taken_for_the_embedded_one(tmp_path: Path) -> None:
+    shutil.copytree(TINY, tmp_path / "nano")
+    assert not read_model(str(tmp_path / "nano")).is_demonstration
+    assert read_model("nano").is_demonstration
 
 
 @pytest.mark.slow

@@ -192,7 +192,9 @@ def test_hand_over(designs: list[Path], tmp_path: Path) -> None:
             {"protein": {"id": "B", "sequence": binder, "msa": "empty"}},
         ],
     }
-    assert f"boltz predict {path.parent} --use_msa_server" in said
+    assert f"boltz predict {path.parent} --use_msa_server" in said and "earlier" not in said
+    path.with_name("before.yaml").touch()  # boltz predicts all that lies in the folder
+    assert "1 files of earlier calls are in it" in handed_over("boltz", designs, tmp_path)[1]
 
     (path,), said = handed_over("af3", designs, tmp_path)
     job = json.loads(path.read_text())

@@ -33,3 +33,5 @@ def test_shards_and_then_the_whole_make_the_table_of_one_process(tmp_path: Path)
     gathered = run("px-sequence", tmp_path / "out")
     assert gathered.returncode == 0 and gathered.stdout == whole[1].decode()
     assert (table.read_bytes(), fasta.read_bytes()) == whole
+    refused = run("px-sequence", tmp_path / "out", "--samples", "4-9")
+    assert refused.returncode == 2 and "--samples: expected" in refused.stderr

@@ -16,6 +16,9 @@ from conftest import DATA, STRUCTURES
 from processes import command, environment, run
 
 from pxtools.report.packing import unpack
+from pxtools.report.sheets import read_sheet
+from pxtools.runs.tables import columns_of
+from pxtools.scoring.columns import Scores
 from pxtools.structure.complex import read_complex
 
 pytestmark = pytest.mark.slow
@@ -227,3 +230,13 @@ def test_watching_a_run(tmp_path: Path) -> None:
         assert process.returncode == 0 and out.strip() == str(half / "report.html")
     text = (half / "report.html").read_text()
     assert '"reload":null' in text and '"asked":4,"done":4' in text
+
+
+def test_rows_that_do_not_fit_their_table_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "scores.csv"
+    table.write_text("design,rg\na.cif,9\nb.cif,9,1\n\nc.cif\nd.cif,8\n")
+    assert [row["design"] for row in read_sheet(table, columns_of(Scores))] == ["a.cif", "d.cif"]
+    said = "2 rows have more or fewer cells than its first line: left out"
+    assert capsys.readouterr().err == f"⚠ {table}: {said}\n"

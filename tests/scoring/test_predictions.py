@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import gemmi
@@ -14,7 +15,9 @@ from processes import run
 
 from pxtools.errors import DamagedError
 from pxtools.network.features import random_rotations
+from pxtools.runs import sequences
 from pxtools.runs.folder import RunDir, find_runs
+from pxtools.runs.record import RunJson
 from pxtools.scoring.checks import bucket, passed, read_filters, standard_filters
 from pxtools.scoring.predictions import Prediction
 from pxtools.scoring.predictors import Output, outputs_in, read_confidence, recognised
@@ -279,6 +282,30 @@ def test_what_cannot_be_compared_is_said(design: RunDir, tmp_path: Path) -> None
     assert said in done.stderr
     (row,) = rows_of(design.path / "predictions.csv")
     assert row["ipae"] == row["bound_rmsd"] == row["pose_rmsd"] == "" != row["iptm"]
+
+
+def test_a_prediction_of_other_letters_is_of_another_run(design: RunDir, tmp_path: Path) -> None:
+    """Runs of other seeds have designs of the same names."""
+    path, _ = boltz(tmp_path / "predicted", errors_of(design))
+    save(structure(design), path)
+    n = len(read_chains("x", design.cif(0).read_bytes())[-1])
+    made = sequences.Sequence(
+        design=NAME.partition("_seq")[0],
+        number=1,
+        sequence="",
+        score=1.0,
+        global_score=1.0,
+        temperature=0.1,
+        weights="vanilla",
+        seed=1,
+        made_from="x",
+        run=RunJson.read(design).record.identity,
+    )
+    for letter, taken in (("W", False), ("G", True)):
+        sequences.table(design.path).write([replace(made, sequence=n * letter)])
+        done = run("px-score", design.path, "--predictions", tmp_path / "predicted")
+        assert ("1 predictions named after its designs have other" in done.stderr) != taken
+        assert (len(rows_of(design.path / "predictions.csv")) == 1) == taken
 
 
 def test_a_pickled_array_is_not_loaded(tmp_path: Path) -> None:

@@ -26,11 +26,11 @@ def results(tmp_path: Path) -> Path:
 
 def test_two_processes_give_the_rows_of_one(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (found,) = find_runs(results)
-    alone = update(found, None, quiet=True)
+    alone = update(found, quiet=True)
     (found.path / "summary.csv").unlink()
     monkeypatch.setattr(processes, "WORTH_STARTING", 1)
     monkeypatch.setattr(processes, "BATCH", 1)
-    assert update(found, None, quiet=True, how=How(processes=2)) == alone
+    assert update(found, quiet=True, how=How(processes=2)) == alone
     again = list(score_samples(Batch(found, "x", [0, 1, 2], {}), 2))
     assert [done.row.design for done in again] == [f"bpti_sample_{i}" for i in range(3)]
 
