@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pxtools.conversion import protein_mpnn, pxdesign
+from pxtools.conversion.ccd_cache import read_ccd_cache
 from pxtools.conversion.torch_file import read_checkpoint
 from pxtools.errors import InputError
-from pxtools.network.conformers import read_ccd_cache
 from pxtools.network.weights import weights_folder
 
 

@@ -17,6 +17,7 @@ from pxtools.interrupt import stop_if_told
 from pxtools.network.config import Config, Depth
 from pxtools.network.conformers import Conformers, to_json
 from pxtools.network.pxdesign import PXDesignD
+from pxtools.runs.files import write_atomically
 
 EMBEDDER = "design_condition_embedder.input_embedder"
 ENCODER = f"{EMBEDDER}.atom_attention_encoder"
@@ -66,7 +67,8 @@ def convert(
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(out)
-        (folder / "model_card.md").write_text(_card(metadata, config, bool(conformers)), "utf-8")
+        card = _card(metadata, config, bool(conformers))
+        write_atomically(folder / "model_card.md", card.encode())
     except (OSError, RuntimeError) as error:
         raise InputError(f"{out}: cannot write: {shown(str(error))}") from None
     finally:
