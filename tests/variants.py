@@ -158,7 +158,7 @@ INSERTED = [
     else line
     for line in A
 ]
-HETATM = ["HETATM" + line[6:] if int(line[22:26]) in (50, 99) else line for line in A]
+HETATM = ["HETATM" + line[6:] if int(line[22:26]) in (1, 50, 99) else line for line in A]
 FREE = [
     f"HETATM{line[6:30]}{float(line[30:38]) + 60:8.3f}{line[38:]}"
     for line in as_residue(A, 40, "GLY", 900, "N CA C O")
@@ -273,6 +273,11 @@ PDB = [
         said="chain A: 40-45 are missing, in the chain's sequence, too",
     ),
     Variant(
+        "numbers that jump where residues are bonded",
+        text([*chain("A", 1, 39), *shifted(chain("A", 40), 7)]),
+        99,
+    ),
+    Variant(
         "another residue than in SEQRES",
         text([line[:17] + "SER" + line[20:] if line in MET_46 else line for line in HIV]),
         99,
@@ -282,6 +287,11 @@ PDB = [
     *(
         Variant(f"standard amino acids in HETATM records{end}", text([*HETATM, *ter]), 99)
         for end, ter in ((", no TER", []), ("", ["TER"]))
+    ),
+    Variant(
+        "a standard amino acid in HETATM records after a gap, no TER",
+        text([*chain("A", 1, 39), *put(chain("A", 46, 46), 0, "HETATM"), *chain("A", 47)]),
+        93,
     ),
     Variant(
         "selenocysteine in HETATM records, no TER",

@@ -107,8 +107,8 @@ def binder_last(
 ) -> tuple[list[list[Residue]], str]:
     """The chains with the binder's last, and why it is that one; "" where it was given.
 
-    Without `binder` it is the only chain that has no side chain at all, or, where none has any, the
-    only one of glycines, as RFdiffusion writes designs (the binder first); else the last one.
+    Without `binder` it is the only chain that has no side chain at all, or the only one of those
+    that is of glycines, as RFdiffusion writes designs (the binder first); else the last one.
     Raises InputError.
     """
     letters = [chain[0].key[0] for chain in chains]
@@ -121,7 +121,7 @@ def binder_last(
         place, why = letters.index(binder), ""
     elif len(bare) == 1:
         place, why = bare[0], "the only one without side chains"
-    elif len(bare) == len(chains) and len(of_glycines) == 1:
+    elif len(of_glycines) == 1:
         place, why = of_glycines[0], "the only one of glycines"
     return [*chains[:place], *chains[place + 1 :], chains[place]], why
 

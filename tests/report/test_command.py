@@ -240,3 +240,17 @@ def test_rows_that_do_not_fit_their_table_are_told(
     assert [row["design"] for row in read_sheet(table, columns_of(Scores))] == ["a.cif", "d.cif"]
     said = "2 rows have more or fewer cells than its first line: left out"
     assert capsys.readouterr().err == f"⚠ {table}: {said}\n"
+
+
+def test_limits_that_not_all_runs_are_judged_by_are_not_shown(results: Path) -> None:
+    other = Path(shutil.copytree(results, results.parent / "other"))
+    limits = results.parent / "mine.yaml"
+    limits.write_text("checks: {target: {of: target_rmsd, high: 9}, helix: {of: helix, low: 0.1}}")
+    assert run("px-score", other, "--checks", limits).returncode == 0
+    data, *_ = page(other)
+    assert {check["name"]: check["high"] for check in data["checks"]} == {
+        "target": 9,
+        "helix": None,
+    }
+    data, *_ = page(results, other, "-o", results.parent / "both.html")
+    assert data["checks"] == []

@@ -11,6 +11,7 @@ from variants import CIF, PDB, VARIANTS, Variant, file_name
 
 from pxtools.errors import InputError
 from pxtools.structure.parsing import read_structure
+from pxtools.structure.residues import parent_of
 from pxtools.structure.target import TargetChain
 from pxtools.task.target import read_target
 from pxtools.task.types import BinderLengths, ChainPick, Task
@@ -43,6 +44,11 @@ def test_a_file_as_people_have_it(
     said = capsys.readouterr().err
     assert sum(len(chain.residues) for chain in target) == variant.residues
     assert variant.said in said and (variant.said or "modified" in said or not said)
+    has_gap = variant.residues in (89, 93)
+    assert ("are missing, in the chain's sequence, too" in said) == has_gap
+    for part in target:
+        of_atoms = {r.label_seq: r.name for r in part.residues}
+        assert {n: parent_of(part.sequence[n - 1]) for n in of_atoms} == of_atoms
     whole = places(CIF[0] if variant.residues == 58 else PDB[0], tmp_path)
     if len(variant.chains) == 1:
         is_part = variant.fewer or variant.residues not in (58, 99)
