@@ -54,9 +54,9 @@ def _check(input_json_path: str, dump_dir: str | None, model: str | None) -> Non
     model_file = read_model(model)
     checks = [check(task, model_file) for task in read_tasks(input_json_path)]
     for number, checked in enumerate(checks):
-        print(("\n" if number else "") + report(checked, model_file), flush=True)
+        print(("\n" if number else "") + report(checked), flush=True)
         for line in warnings(checked):
-            warn(f"{checked.task.name}: {line}")
+            warn(f"{checked.design.task.name}: {line}")
         if dump_dir:
             _write(checked, Path(dump_dir))
 
@@ -67,10 +67,10 @@ def _write(checked: Check, folder: Path) -> None:
     from pxtools.runs.files import make_folder, write_atomically
     from pxtools.task.inspection import pymol_script
 
-    name = checked.task.name
+    name = checked.design.task.name
     cif, script = folder / f"{name}_parsed_target.cif", folder / f"{name}_parsed_target.pml"
     make_folder(folder)
-    atoms = featurize(checked.target, 1).atoms.deposited()
+    atoms = featurize(checked.design.target, 1).atoms.deposited()
     write_atomically(cif, target_cif(atoms, checked.design.sequences, name))
     write_atomically(script, pymol_script(checked, cif).encode())
     say(f"✓ Wrote {cif} and {script}")

@@ -18,7 +18,7 @@ from pxtools.structure.geometry import distances, exposed_area
 from pxtools.structure.reading import Polymer, author_number, heavy_atoms
 from pxtools.structure.residue_number import ResidueNumber
 from pxtools.structure.residues import vdw_radius
-from pxtools.structure.target import TargetChain, TargetResidue
+from pxtools.structure.target import TargetResidue
 from pxtools.task.design import Design, prepare
 from pxtools.task.target import pick_target, read_polymers
 from pxtools.task.types import ChainPick, Task
@@ -33,31 +33,30 @@ COLUMNS = ("CHAIN", "NEW", "LENGTH", "KEPT", "CROP", "UNRESOLVED", "MODIFIED", "
 class Check:
     """A valid task: what a run would work on, and the whole chains it is cut from."""
 
-    task: Task
     design: Design
-    target: tuple[TargetChain, ...]
     polymers: dict[str, Polymer]
 
 
 def check(task: Task, model: ModelFile) -> Check:
     """Read a task as a run would. Raises InputError."""
     polymers = read_polymers(task)
-    target = pick_target(task, polymers)
-    return Check(task, prepare(task, target, model), target, polymers)
+    return Check(prepare(task, pick_target(task, polymers), model), polymers)
 
 
-def report(c: Check, model: ModelFile) -> str:
+def report(c: Check) -> str:
     """What the model will see, for people."""
     by_label = next(iter(c.polymers.values())).by_label
     numbering = "mmCIF: label ids" if by_label else "the file's own chains and numbers"
-    f = c.design.features
-    rows = [COLUMNS, *(_row(c, i) for i in range(len(c.target)))]
-    rows.append(("binder", chain_name(len(c.target)), str(c.task.binder_lengths), *"------"))
-    if not any(pick.avoid for pick in c.task.chains):
+    f, model = c.design.features, c.design.model
+    rows = [COLUMNS, *(_row(c, i) for i in range(len(c.design.target)))]
+    rows.append(
+        ("binder", chain_name(len(c.design.target)), str(c.design.task.binder_lengths), *"------")
+    )
+    if not any(pick.avoid for pick in c.design.task.chains):
         rows = [row[:-1] for row in rows]
     lines = [
-        f"task       {c.task.name} ({c.task.source})",
-        f"structure  {c.task.structure} ({numbering})",
+        f"task       {c.design.task.name} ({c.design.task.source})",
+        f"structure  {c.design.task.structure} ({numbering})",
         f"model      {model.name} (sees {model.config.target_atoms} atoms of the target)",
         f"size       {f.n_tokens} tokens, {len(f.atoms)} atoms, "
         f"about {model.memory(f.n_tokens):.1f} GB of memory on a CPU",
@@ -68,7 +67,7 @@ def report(c: Check, model: ModelFile) -> str:
 
 
 def _row(c: Check, i: int) -> tuple[str, ...]:
-    pick, chain = c.task.chains[i], c.target[i]
+    pick, chain = c.design.task.chains[i], c.design.target[i]
     polymer = c.polymers[pick.chain]
     name = pick.chain
     if polymer.author_chain != name:
@@ -141,17 +140,17 @@ def warnings(c: Check) -> Iterator[str]:
     """What designers get wrong, one line each."""
     hotspots = [
         _hotspot(pick.chain, r)
-        for pick, chain in zip(c.task.chains, c.target, strict=True)
+        for pick, chain in zip(c.design.task.chains, c.design.target, strict=True)
         for r in chain.residues
         if r.is_hotspot
     ]
     if not hotspots:
         yield "no hotspots: the binder may sit anywhere on the target"
-    whole = [(pick, site) for pick in c.task.chains for site in c.polymers[pick.chain].sites]
+    whole = [(pick, site) for pick in c.design.task.chains for site in c.polymers[pick.chain].sites]
     yield from _author_numbers(c)
     yield from _avoided_in_vain(c)
     yield from _buried(hotspots, whole)
-    yield from _far_apart(hotspots, c.task.binder_lengths.longest)
+    yield from _far_apart(hotspots, c.design.task.binder_lengths.longest)
     yield from _cut_close(hotspots, whole, c.polymers)
 
 
@@ -164,7 +163,7 @@ def _hotspot(chain: str, r: TargetResidue) -> Hotspot:
 
 
 def _author_numbers(c: Check) -> Iterator[str]:
-    for pick in c.task.chains:
+    for pick in c.design.task.chains:
         for what, numbers in (("hotspots", pick.hotspots), ("residues to avoid", pick.avoid)):
             if labels := c.polymers[pick.chain].labels_of(numbers):
                 yield (
@@ -174,7 +173,7 @@ def _author_numbers(c: Check) -> Iterator[str]:
 
 
 def _avoided_in_vain(c: Check) -> Iterator[str]:
-    for pick in c.task.chains:
+    for pick in c.design.task.chains:
         if cut := [str(n) for n in pick.avoid if not pick.keeps(n.number)]:
             yield (
                 f"chain {pick.chain}, avoid: not in the crop, so that px-score finds no contacts "
@@ -236,7 +235,7 @@ def _cut_close(
 
 def pymol_script(c: Check, cif: Path) -> str:
     """Loads structure and cropped target; crop in blue, hotspots in orange, avoid in red."""
-    files = {"structure": c.task.structure, "target": cif}
+    files = {"structure": c.design.task.structure, "target": cif}
     lines = [
         f'cmd.load({json.dumps(str(path.resolve()))}, "{name}")' for name, path in files.items()
     ]
@@ -248,8 +247,8 @@ def pymol_script(c: Check, cif: Path) -> str:
         "color marine, target",
     ]
     marks = (
-        ("hotspots", "orange", [pick.hotspots for pick in c.task.chains]),
-        ("avoid", "red", [pick.avoid for pick in c.task.chains]),
+        ("hotspots", "orange", [pick.hotspots for pick in c.design.task.chains]),
+        ("avoid", "red", [pick.avoid for pick in c.design.task.chains]),
     )
     for name, colour, numbers in marks:
         residues = [

@@ -40,26 +40,26 @@ def pmhc(
 def test_the_report_is_what_a_run_works_on(task_file: TaskFile, name: str) -> None:
     task = fixture_task(name)
     c = checked(task_file(task))
-    text = report(c, MODEL)
+    text = report(c)
     f = c.design.features
     assert f"{f.n_tokens} tokens, {len(f.atoms)} atoms" in text
     for chain, hotspots in task["hotspot"].items():
         row = next(line for line in text.splitlines() if line.startswith(f"{chain} "))
         assert all(re.search(rf"[A-Z]{{3}} {n}\b", row) for n in hotspots)
     kept = [int(line.split()[3]) for line in text.splitlines() if re.match(r"\w +\w0 ", line)]
-    assert kept == [len(chain.residues) for chain in c.target]
-    assert sum(kept) + c.task.binder_lengths.longest == f.n_tokens
+    assert kept == [len(chain.residues) for chain in c.design.target]
+    assert sum(kept) + c.design.task.binder_lengths.longest == f.n_tokens
 
 
 def test_what_is_not_resolved_is_named(task_file: TaskFile) -> None:
-    text = report(checked(task_file(fixture_task("tcr_gaps"))), MODEL)
+    text = report(checked(task_file(fixture_task("tcr_gaps"))))
     row = next(line for line in text.splitlines() if line.startswith("D "))
     assert "1-60,80-150,190-203  127-130, 198-203" in row
 
 
 def test_author_names_and_numbers_are_shown(task_file: TaskFile) -> None:
     """Chain B of 1BD2: label_seq_id is the author's number + 1."""
-    text = report(checked(task_file(pmhc("B", hotspots=(20, 60)))), MODEL)
+    text = report(checked(task_file(pmhc("B", hotspots=(20, 60)))))
     assert "(author 19)" in text and "(author 59)" in text
 
 
@@ -69,7 +69,7 @@ def test_modified_residues_are_shown(task_file: TaskFile, tmp_path: Path) -> Non
     path.write_text(re.sub(r"^ATOM  (.{11})CYS A 101", r"ATOM  \1CSO A 101", pdb, flags=re.M))
     task = pmhc("A")
     task["condition"]["structure_file"] = str(path)
-    assert "CSO 101 -> CYS" in report(checked(task_file(task)), MODEL)
+    assert "CSO 101 -> CYS" in report(checked(task_file(task)))
 
 
 def said(task_file: TaskFile, task: dict[str, Any]) -> str:
@@ -164,7 +164,7 @@ def test_residues_to_avoid_are_shown(tmp_path: Path) -> None:
     script = next(tmp_path.glob("*.pml")).read_text()
     assert "select avoid, target and ((chain A0 and resi 30)" in script
     path.write_text(path.read_text().replace("[30, 70]", "[30-60, 25]"))
-    assert report(checked(str(path)), MODEL).splitlines()[-2].endswith("  25, 30-60")
+    assert report(checked(str(path))).splitlines()[-2].endswith("  25, 30-60")
 
 
 def test_ranges() -> None:
