@@ -264,7 +264,7 @@ PDB = [
     Variant(
         "two residues nobody knows",
         text([*UNKNOWN, "TER"]),
-        refused="(crop: 1-9,11-49,51-99 leaves out what is none), found QQQ 10, QQQ 50",
+        refused='(crop: "1-9,11-49,51-99" leaves out what is none), found QQQ 10, QQQ 50',
     ),
     Variant(
         "a gap and no SEQRES",
@@ -302,6 +302,11 @@ PDB = [
             ]
         ),
         refused="found SEC 50",
+    ),
+    Variant(
+        "a chain of one atom of a cap",
+        text([*A, "TER", *put(as_residue(A, 1, "ACE", 1, "CA"), 21, "B")]),
+        99,
     ),
     Variant("free glycine in HETATM records", text([*A, *FREE]), 99),
     Variant("free glycine in HETATM records after TER", text([*A, "TER", *FREE]), 99),

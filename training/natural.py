@@ -11,7 +11,7 @@ import numpy as np
 from data import Pairs
 
 from pxtools.runs.tables import columns_of
-from pxtools.scoring.checks import judged, standard_checks
+from pxtools.scoring.checks import judged, standard_limits
 from pxtools.scoring.columns import Scores
 from pxtools.scoring.metrics import MEASURED, score
 from pxtools.structure.backbone import HELIX, LOOP, STRAND, ideal_cb, secondary_structure
@@ -87,7 +87,7 @@ def main() -> None:
     for i in picks:
         xyz, seq, numbers, n_first = pairs.get(i)
         row = score(as_complex(xyz.astype(np.float64), seq, numbers, n_first))
-        rows.append(judged(row, standard_checks()))
+        rows.append(judged(row, standard_limits().checks))
     print(f"{len(rows)} natural complexes\n")
     print("| column | mean | 5 % are under | median | 95 % are under |\n|---|---|---|---|---|")
     for name, values in measured(rows).items():
@@ -96,7 +96,7 @@ def main() -> None:
     short = [row for row in rows if row.binder_length <= SHORT]
     print(f"\n| check | complexes that pass it | of {len(short)} with at most {SHORT} residues |")
     print("|---|---|---|")
-    for name in standard_checks():
+    for name in standard_limits().checks:
         shares = [
             100 * np.mean([name not in row.failures for row in some]) for some in (rows, short)
         ]

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pxtools.clusters.scripts import Job
@@ -81,13 +81,17 @@ def submit(job: Job, request: SampleRequest) -> list[str]:
         say(f"Nothing to submit: {why}")
         return []
     new = [_sbatch(f"--array={_spans(missing)}", str(job.sample))] if missing else []
-    if finish:
-        _call("scancel", *finish)  # the new one waits for the new shards too
     arrays += new
-    Submitted(job.shards, tuple(arrays), (), asked).write(job.folder)  # should the next be refused
+    submitted = Submitted(job.shards, tuple(arrays), tuple(finish), asked)
+    submitted.write(job.folder)  # should what follows be refused
+    if finish:  # the new one waits for the new shards too
+        try:
+            _call("scancel", *finish)
+        except InputError as error:
+            warn(f"{error}: {job.finish.name} may run twice")
     after = [f"--dependency=afterany:{':'.join(arrays)}"] if arrays else []
     finishing = _sbatch(*after, str(job.finish))
-    Submitted(job.shards, tuple(arrays), (finishing,), asked).write(job.folder)
+    replace(submitted, finish=(finishing,)).write(job.folder)
     if missing:
         say(f"Submitted shards {_spans(missing)} of {job.shards} (job {new[0]})")
     say(f"Submitted {job.finish.name}, after them (job {finishing})")
@@ -113,7 +117,7 @@ def _is_complete(job: Job, request: SampleRequest) -> bool:
         isinstance(run, RunProgress)
         and run.complete
         and run.total >= request.settings.N_sample
-        and (run.sequences > 0 or not job.sequences)
+        and run.sequences >= run.total * job.sequences
         for run in runs
     )
 

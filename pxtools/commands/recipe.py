@@ -91,6 +91,9 @@ def run_pipeline(asked: Asked, words: list[str], task: str, folder: str) -> NoRe
     from pxtools.fronts.pipeline import Pipeline
     from pxtools.fronts.until import N_MAX
 
+    if asked.input_json_path == "-":
+        say("just pipeline: expected a task file, which all its tools read, found -")
+        sys.exit(2)
     n_sample, seeds = sampled_by(words)
     wanted = Pipeline(
         words,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pxtools.exit_codes import FAILED_SAMPLES, HELD_BY_OTHERS, INCOMPLETE
+from pxtools.exit_codes import FAILED_SAMPLES, HELD_BY_OTHERS, INCOMPLETE, gravest
 from pxtools.fronts.front import Front
 from pxtools.fronts.until import sample_until
 from pxtools.runs.folder import runs_begun
@@ -39,7 +39,7 @@ class Pipeline:
         chosen = 0
         if self.sequences != "0":
             device = [word for word in self.sampling if word.startswith("--device=")]
-            words = [self.folder, f"--num_seqs={self.sequences}", *device]
+            words = [*self._runs(), f"--num_seqs={self.sequences}", *device]
             chosen = front.run("sequence", words, stdout=subprocess.DEVNULL)
         incomplete = front.run("status", [self.folder])
         if code == HELD_BY_OTHERS and not incomplete:
@@ -48,7 +48,9 @@ class Pipeline:
         shown = 0
         if not front.stopped and not scored:
             shown = front.run("report", ["--quiet", self.folder, f"--input_json_path={self.task}"])
-        return shown or scored if front.stopped else code or chosen or scored or shown
+        if front.stopped:
+            return shown or scored
+        return gravest((code, chosen, scored, shown))
 
     def _sample(self, front: Front) -> int:
         if self.until is None:
@@ -64,9 +66,12 @@ class Pipeline:
 
     def _to_score(self) -> list[str]:
         """px-score's words: the runs asked for, alone, and their task."""
+        return [*self._runs(), f"--input_json_path={self.task}"]
+
+    def _runs(self) -> list[str]:
+        """Those asked for; all of the folder where none of them is there."""
         runs = runs_begun(Path(self.folder), self._names, self.seeds)
-        paths = [str(run.path.absolute()) for run in runs] or [self.folder]
-        return [*paths, f"--input_json_path={self.task}"]
+        return [str(run.path.absolute()) for run in runs] or [self.folder]
 
     @cached_property
     def _names(self) -> list[str]:

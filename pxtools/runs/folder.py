@@ -87,11 +87,7 @@ class RunDir:
 
     def cif_samples(self) -> set[int]:
         """The samples whose CIF is there, by name."""
-        pattern = self._cif_name
-        try:
-            names = os.listdir(self.predictions)  # noqa: PTH208  (no Path for each of 10,000)
-        except FileNotFoundError:
-            return set()
+        pattern, names = self._cif_name, names_in(self.predictions)
         return {int(m[1]) for name in names if (m := pattern.fullmatch(name))}
 
     def sample_of(self, cif: Path) -> int | None:
@@ -105,13 +101,28 @@ class RunDir:
 
     def files(self, suffix: str) -> list[tuple[list[int], Path]]:
         """The files samples_A-B.SUFFIX of chunks/ in order, with the samples their names tell."""
-        paths = self.chunks.glob(f"samples_*.{suffix}")
+        names = (name for name in names_in(self.chunks) if name.endswith(f".{suffix}"))
+        paths = (self.chunks / name for name in names if name.startswith("samples_"))
         return sorted((samples, path) for path in paths if (samples := self.samples_of_chunk(path)))
 
     @staticmethod
     def samples_of_chunk(path: Path) -> list[int]:
         """The samples that the name of a chunk or state tells; empty if it is neither's."""
         return samples_in(path.stem.removeprefix("samples_"))
+
+
+def names_in(folder: Path, start: str = "") -> list[str]:
+    """The names in a folder that begin so; none where there is no such folder.
+
+    Raises InputError where it cannot be listed, which Path.glob takes for an empty one.
+    """
+    try:
+        names = os.listdir(folder)  # noqa: PTH208  (no Path for each of 10,000)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise InputError(f"{folder}: cannot list this folder: {error.strerror}") from None
+    return [name for name in names if name.startswith(start)]
 
 
 def spans(samples: list[int]) -> str:
@@ -143,8 +154,10 @@ def find_runs(folder: Path) -> list[RunDir]:
     if not folder.is_dir():
         found = "a file" if folder.exists() else "nothing of that name"
         raise InputError.of(folder, "folder", "a results folder of px-sample", found)
-    places = [folder, *folder.glob("seed_*"), *folder.glob("*/seed_*")]
-    places += folder.glob(f"{GLOBAL_RUN}/*/seed_*")
+    places = [folder, *(folder / name for name in names_in(folder, "seed_"))]
+    places += folder.glob("*/seed_*")  # of tasks
+    of_tasks = [folder / GLOBAL_RUN / task for task in names_in(folder / GLOBAL_RUN)]
+    places += [task / name for task in of_tasks for name in names_in(task, "seed_")]
     runs = [p.absolute() for p in places if (p / "run.json").is_file()]
     if not runs and any(folder.iterdir()) and not (folder / GLOBAL_RUN).is_dir():
         expected = f"a results folder of px-sample, with {GLOBAL_RUN}/ in it"
@@ -168,7 +181,7 @@ def told_apart(runs: Sequence[RunDir]) -> list[str]:
 def seeds_of(dump_dir: Path, name: str) -> list[int]:
     """The seeds whose directories this task already has."""
     folder = dump_dir / GLOBAL_RUN / name
-    matches = (re.fullmatch(r"seed_(\d{1,18})", p.name) for p in folder.glob("seed_*"))
+    matches = (re.fullmatch(r"seed_(\d{1,18})", name) for name in names_in(folder))
     return sorted(int(m[1]) for m in matches if m)
 
 

@@ -162,9 +162,13 @@ def status(*folders: Path) -> list[RunProgress | UnreadableRun]:
 def progress_of(run: RunDir) -> RunProgress | UnreadableRun:
     """How far one run is."""
     try:
-        asked = RunJson.read(run)
+        return _progress_of(run)
     except (InputError, DamagedError) as error:
         return UnreadableRun(run, str(error))
+
+
+def _progress_of(run: RunDir) -> RunProgress:
+    asked = RunJson.read(run)
     wanted = range(asked.n_sample)
     cifs = run.cif_samples().intersection(wanted)
     chunks = run.files("msgpack")

@@ -46,7 +46,7 @@ class Limits:
 
     checks: Checks
     filters: Filters
-    text: str  # of their file
+    text: bytes  # of their file
 
 
 def limits_of(folder: Path, given: Limits | None = None) -> Limits:
@@ -59,8 +59,8 @@ def limits_of(folder: Path, given: Limits | None = None) -> Limits:
         return read_limits(own) if own.is_file() else standard_limits()
     if given == standard_limits():
         own.unlink(missing_ok=True)
-    elif not own.is_file() or own.read_text("utf-8") != given.text:
-        write_atomically(own, given.text.encode())
+    elif not own.is_file() or own.read_bytes() != given.text:
+        write_atomically(own, given.text)
     return given
 
 
@@ -70,23 +70,26 @@ def standard_limits() -> Limits:
 
 
 def read_limits(path: Path) -> Limits:
-    """Raises InputError, naming file and field."""
-    return Limits(read_checks(path), read_filters(path), path.read_text("utf-8"))
+    """Raises InputError, naming file and field. Without filters they are the standard ones."""
+    try:
+        text = path.read_bytes()
+        held = yaml.load(text.decode(), Loader=Once)
+    except OSError as error:
+        raise InputError(f"{path}: cannot read: {error.strerror}") from None
+    except Repeated as error:
+        raise InputError(f"{path}: {error}") from None
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
+        raise InputError(
+            f"{path}: not readable YAML: {shown(' '.join(str(error).split()))}"
+        ) from None
+    if not isinstance(held, dict):
+        raise InputError.of(path, "checks", "limits by name, as in presets/checks.yaml", held)
+    filters = held.get("filters")
+    read = standard_limits().filters if filters is None else _filters(path, filters)
+    return Limits(_checks(path, held.get("checks")), read, text)
 
 
-@cache
-def standard_checks() -> Checks:
-    return read_checks(PRESETS / "checks.yaml")
-
-
-@cache
-def standard_filters() -> Filters:
-    return read_filters(PRESETS / "checks.yaml")
-
-
-def read_checks(path: Path) -> Checks:
-    """Raises InputError, naming file and field."""
-    checks = _held(path).get("checks")
+def _checks(path: Path, checks: Any) -> Checks:
     if not isinstance(checks, dict):
         raise InputError.of(path, "checks", "limits by name, as in presets/checks.yaml", checks)
     names = [c.name for c in columns_of(Scores) if c.type is not str]
@@ -96,11 +99,7 @@ def read_checks(path: Path) -> Checks:
     }
 
 
-def read_filters(path: Path) -> Filters:
-    """Those of the file, else the standard ones. Raises InputError."""
-    filters = _held(path).get("filters")
-    if filters is None:
-        return standard_filters()
+def _filters(path: Path, filters: Any) -> Filters:
     example = "{predictors: [boltz], limits: [{of: iptm, above: 0.8}]}"
     if not isinstance(filters, dict):
         raise InputError.of(path, "filters", "filters by name, as in presets/checks.yaml", filters)
@@ -115,22 +114,6 @@ def read_filters(path: Path) -> Filters:
         checks = (_check(path, f"filters.{name}", str(name), limit, names) for limit in limits)
         found[str(name)] = Filter(tuple(map(str, predictors)), tuple(checks))
     return found
-
-
-def _held(path: Path) -> dict[str, Any]:
-    try:
-        held = yaml.load(path.read_text("utf-8"), Loader=Once)
-    except OSError as error:
-        raise InputError(f"{path}: cannot read: {error.strerror}") from None
-    except Repeated as error:
-        raise InputError(f"{path}: {error}") from None
-    except (UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
-        raise InputError(
-            f"{path}: not readable YAML: {shown(' '.join(str(error).split()))}"
-        ) from None
-    if not isinstance(held, dict):
-        raise InputError.of(path, "checks", "limits by name, as in presets/checks.yaml", held)
-    return held
 
 
 def _check(path: Path, within: str, name: str, held: Any, names: list[str]) -> Check:

@@ -108,7 +108,7 @@ def add_predictions(run: RunDir, digest: str, given: Iterable[Named]) -> list[Pr
         name = run.cif(sample).stem
         try:
             predicted = _chains(one.output.structure)
-            chosen = letters.get((name, one.number))
+            chosen = letters.get((name, one.number)) or letters.get((name, None))
             if chosen and predicted and predicted[-1].letters not in chosen:
                 of_others += 1
             elif len(predicted) > 1:
@@ -120,6 +120,11 @@ def add_predictions(run: RunDir, digest: str, given: Iterable[Named]) -> list[Pr
             continue  # the design's file is damaged, which was said
         except (DamagedError, InputError) as error:
             warn(f"{error}; this prediction is left out")
+    if mine and not letters:
+        warn(
+            f"{run.path}: {len(mine)} predictions are taken by their names alone: it has no "
+            "sequences to compare their letters with"
+        )
     if of_others:
         warn(
             f"{run.path}: {of_others} predictions named after its designs have other letters than "

@@ -4,6 +4,7 @@ Each names its files in a way of its own; docs/scores.md has the names that are 
 """
 
 import json
+import os
 import re
 import zipfile
 from collections.abc import Iterator
@@ -104,8 +105,13 @@ LAYOUTS = (
 
 
 def outputs_in(folder: Path) -> Iterator[Output]:
-    """All predictions below a folder, in the order of their paths."""
-    for path in sorted(folder.rglob("*")):
+    """All predictions below a folder, in the order of their paths. Raises OSError."""
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    below = os.walk(folder, onerror=fail)  # Path.rglob passes over what it cannot list
+    for path in sorted(Path(base, name) for base, _, names in below for name in names):
         is_told = path.suffix in (".json", ".npz") and path.is_file()
         if is_told and (output := recognised(path)):
             yield output

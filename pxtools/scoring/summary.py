@@ -112,8 +112,8 @@ class Scoring:
         self.around = how.around(run, asked.record.task)
         refuse_range_beyond(self.part, asked.n_sample)
         self.limits = limits_of(run.path, how.limits)
-        if not (quiet or how.limits or self.limits == standard_limits()):
-            say(f"{run.path}: judged by its own checks.yaml (px-score --checks gives others)")
+        if not how.limits and self.limits != standard_limits():
+            warn(f"{run.path}: judged by its own checks.yaml (px-score --checks gives others)")
         self.digest = asked.record.identity
         self.table = summary(run, self.part)
         self.rows = self._stored()

@@ -26,7 +26,9 @@ def draft(structure: Path) -> str:
     if others := [f"{n} ({p.kind})" for n, p in polymers.items() if not p.is_protein]:
         warn(f"{structure}: no protein, left out: {', '.join(others)}")
     ids = "label ids" if file.by_label else "the file's own"
-    chains = (line for name, p in proteins.items() for line in _chain(structure, name, p))
+    chains = [line for name, p in proteins.items() for line in _chain(structure, name, p)]
+    if all(line.startswith("#") for line in chains):
+        warn(f"{structure}: no chain of it can be a target as it is")
     lines = [
         f"# Chains and residue numbers are {ids}. Take out the chains that are not the target.",
         '# crop: what to keep of one, such as "1-50,80-100"; hotspots: where to bind: [40, 99]',

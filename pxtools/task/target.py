@@ -135,7 +135,7 @@ def _refuse_unknown(task: Task, where: str, polymer: Polymer, sites: list[gemmi.
     known = groupby(sites, key=lambda site: parent_of(site.name) is not None)
     runs = [[polymer.number(s).number for s in run] for is_known, run in known if is_known]
     crop = ",".join(f"{run[0]}-{run[-1]}" for run in runs)
-    instead = f" (crop: {crop} leaves out what is none)" if crop else ""
+    instead = f' (crop: "{crop}" leaves out what is none)' if crop else ""
     raise InputError.of(
         task.structure,
         where,

@@ -77,6 +77,23 @@ def test_an_array_is_remembered_where_the_job_that_finishes_is_refused(tmp_path:
     assert submitted().stderr == "Nothing to submit: finish.sh is in the queue (job 18)\n"
 
 
+def test_a_job_that_cannot_be_cancelled_is_told_and_nothing_is_submitted_twice(
+    tmp_path: Path,
+) -> None:
+    calls = tmp_path / "calls"
+    submitted = submitter(tmp_path, f"echo x >> {calls}; echo $((16 + $(wc -l < {calls})))")
+    assert "(job 17)" in submitted().stderr
+    squeue = tmp_path / "bin/squeue"
+    squeue.write_text("#!/bin/sh\necho 17 1; echo 18 N/A\n")  # shard 0 has ended without samples
+    (tmp_path / "bin/scancel").write_text("#!/bin/sh\necho timeout >&2; exit 1\n")
+    (tmp_path / "bin/scancel").chmod(0o755)
+    again = submitted()
+    assert again.returncode == 0 and "scancel: timeout: finish.sh may run twice" in again.stderr
+    assert "Submitted shards 0 of 2 (job 19)" in again.stderr
+    squeue.write_text("#!/bin/sh\necho 17 1; echo 19 0; echo 20 N/A\n")
+    assert submitted().stderr == "Nothing to submit: 2 are in the queue (job 17, 19)\n"
+
+
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
     tools = tmp_path / "bin"

@@ -416,6 +416,12 @@ def test_clean_names_the_folder_and_asks(tmp_path: Path) -> None:
     assert "nothing to remove" in just("clean", "out", cwd=tmp_path).stderr
 
 
+def test_a_pipeline_takes_no_task_from_stdin(tmp_path: Path) -> None:
+    refused = just("pipeline", "-i", "-", cwd=tmp_path, stdin="binder_length: 9")
+    said = "just pipeline: expected a task file, which all its tools read, found -\n"
+    assert (refused.returncode, refused.stderr) == (2, said)
+
+
 @pytest.mark.slow
 def test_paths_that_begin_with_a_hyphen(tmp_path: Path) -> None:
     given, _ = small_run(tmp_path, n=1, steps=2)

@@ -43,6 +43,8 @@ def pipeline(folder: Path, seeds: Sequence[int] = ()) -> Pipeline:
         ({"sample": HELD_BY_OTHERS, "status": 1}, HELD_BY_OTHERS, True),
         ({"sample": HELD_BY_OTHERS}, 0, True),  # complete by now
         ({"sequence": 2}, 2, True),
+        ({"sample": FAILED_SAMPLES, "sequence": 2}, 2, True),
+        ({"sample": HELD_BY_OTHERS, "status": 1, "report": BUG}, BUG, True),
         ({"score": 2}, 2, False),
     ],
 )

@@ -175,15 +175,17 @@ def test_a_place_that_cannot_be_written_is_refused_before_computing(tmp_path: Pa
     assert "Diffusion" not in refused.stderr
 
 
-def run_without_privileges(*words: object) -> subprocess.CompletedProcess[str]:
-    """pxdesign as a user whom permissions bind, also where the tests run as root."""
+def run_without_privileges(
+    *words: object, tool: str = "pxdesign"
+) -> subprocess.CompletedProcess[str]:
+    """A tool as a user whom permissions bind, also where the tests run as root."""
     prefix = []
     if os.geteuid() == 0:
         if not shutil.which("setpriv"):
             pytest.skip("root may read and write everything")
         prefix = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
     return subprocess.run(
-        [*prefix, *command("pxdesign", "pipeline", *words)],
+        [*prefix, *command(tool, *words)],
         capture_output=True,
         text=True,
         env=environment(),
@@ -199,19 +201,33 @@ def test_what_cannot_be_read_now_is_not_taken_for_damaged(
     """A server that is away for a minute must not have good designs made again."""
     words, folder = copied(reference, tmp_path)
     (folder / name).chmod(0)
-    refused = run_without_privileges(*words)
+    refused = run_without_privileges("pipeline", *words)
     assert refused.returncode == 2, refused.stderr
     assert refused.stderr.endswith(f"{folder / name}: cannot read: Permission denied\n")
     assert not list(tmp_path.rglob("*.corrupt"))
     (folder / name).chmod(0o644)
-    assert run_without_privileges(*words).returncode == 0
+    assert run_without_privileges("pipeline", *words).returncode == 0
     assert_same(tmp_path, reference)
+
+
+@pytest.mark.parametrize("place", ["", "global_run_0", "global_run_0/bpti"])
+def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(
+    reference: Path, tmp_path: Path, place: str
+) -> None:
+    copied(reference, tmp_path)
+    folder = tmp_path / "out" / place
+    folder.chmod(0o300)
+    for tool in ("px-status", "px-score", "px-sequence", "px-pick", "px-report"):
+        done = run_without_privileges(tmp_path / "out", tool=tool)
+        said = f"{tool}: {folder}: cannot list this folder: Permission denied\n"
+        assert (done.returncode, done.stderr) == (2, said)
+    folder.chmod(0o755)
 
 
 def test_a_read_only_directory_is_refused_before_computing(tmp_path: Path) -> None:
     words, _ = small_run(tmp_path)
     (tmp_path / "out").mkdir(mode=0o555)
-    refused = run_without_privileges(*words)
+    refused = run_without_privileges("pipeline", *words)
     assert refused.returncode == 2 and "cannot write there: Permission denied" in refused.stderr
     assert "Diffusion" not in refused.stderr and "Traceback" not in refused.stderr
 

@@ -10,7 +10,7 @@ from processes import run
 
 from pxtools.errors import InputError
 from pxtools.runs.tables import Check
-from pxtools.scoring.checks import read_checks, standard_checks
+from pxtools.scoring.checks import read_limits, standard_limits
 from pxtools.shipped import PRESETS
 
 
@@ -23,7 +23,9 @@ def test_limits_are_read(tmp_path: Path) -> None:
     path = written(
         tmp_path, "checks:\n  slim: {of: [helix, strand], over: rg, low: 0, above: -1}\n"
     )
-    assert read_checks(path) == {"slim": Check(of=("helix", "strand"), over="rg", low=0, above=-1)}
+    assert read_limits(path).checks == {
+        "slim": Check(of=("helix", "strand"), over="rg", low=0, above=-1)
+    }
 
 
 @pytest.mark.parametrize(
@@ -47,12 +49,14 @@ def test_limits_are_read(tmp_path: Path) -> None:
 )
 def test_what_is_no_limit_is_refused(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(InputError, match=r"mine\.yaml") as error:
-        read_checks(written(tmp_path, text))
+        read_limits(written(tmp_path, text))
     assert words in str(error.value)
 
 
 def test_the_standard_ones_are_read() -> None:
-    assert standard_checks()["rg"] == Check(of=("rg",), over="rg_expected", low=0.75, high=1.25)
+    assert standard_limits().checks["rg"] == Check(
+        of=("rg",), over="rg_expected", low=0.75, high=1.25
+    )
 
 
 def test_designs_are_judged_anew_and_nothing_is_measured(tmp_path: Path) -> None:
@@ -75,6 +79,10 @@ def test_designs_are_judged_anew_and_nothing_is_measured(tmp_path: Path) -> None
     page = tmp_path / "page.html"
     assert run("px-report", tmp_path / "out", "-o", page).returncode == 0
     assert '"many"' in page.read_text() and table.read_bytes() == judged
+    (table.parent / "checks.yaml").write_bytes(b"\xff")
+    assert "not readable YAML" in run("px-pick", tmp_path / "out").stderr
+    assert run("px-score", tmp_path / "out", "--checks", mine).returncode == 0
+    assert table.read_bytes() == judged
     standard = run("px-score", tmp_path / "out", "--checks", PRESETS / "checks.yaml")
     assert standard.returncode == 0 and not (table.parent / "checks.yaml").exists()
     assert table.read_bytes() == before

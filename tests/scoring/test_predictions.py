@@ -18,7 +18,7 @@ from pxtools.network.features import random_rotations
 from pxtools.runs import sequences
 from pxtools.runs.folder import RunDir, find_runs
 from pxtools.runs.record import RunJson
-from pxtools.scoring.checks import bucket, passed, read_filters, standard_filters
+from pxtools.scoring.checks import bucket, passed, read_limits, standard_limits
 from pxtools.scoring.predictions import Prediction
 from pxtools.scoring.predictors import Output, outputs_in, read_confidence, recognised
 from pxtools.structure.complex import read_chains
@@ -289,6 +289,9 @@ def test_a_prediction_of_other_letters_is_of_another_run(design: RunDir, tmp_pat
     path, _ = boltz(tmp_path / "predicted", errors_of(design))
     save(structure(design), path)
     n = len(read_chains("x", design.cif(0).read_bytes())[-1])
+    unsure = run("px-score", design.path, "--predictions", tmp_path / "predicted")
+    assert "1 predictions are taken by their names alone" in unsure.stderr
+    (design.path / "predictions.csv").unlink()
     made = sequences.Sequence(
         design=NAME.partition("_seq")[0],
         number=1,
@@ -301,8 +304,9 @@ def test_a_prediction_of_other_letters_is_of_another_run(design: RunDir, tmp_pat
         made_from="x",
         run=RunJson.read(design).record.identity,
     )
-    for letter, taken in (("W", False), ("G", True)):
-        sequences.table(design.path).write([replace(made, sequence=n * letter)])
+    for letter, number, taken in (("W", 1, False), ("W", 0, False), ("G", 1, True)):
+        row = replace(made, sequence=n * letter, number=number)
+        sequences.table(design.path).write([row])
         done = run("px-score", design.path, "--predictions", tmp_path / "predicted")
         assert ("1 predictions named after its designs have other" in done.stderr) != taken
         assert (len(rows_of(design.path / "predictions.csv")) == 1) == taken
@@ -365,7 +369,7 @@ def prediction(**values: object) -> Prediction:
     ],
 )
 def test_published_limits(values: dict[str, object], names: str) -> None:
-    assert passed([prediction(**values)], standard_filters()) == {"x": set(names.split())}
+    assert passed([prediction(**values)], standard_limits().filters) == {"x": set(names.split())}
 
 
 def test_filters_of_ones_own(tmp_path: Path) -> None:
@@ -373,6 +377,6 @@ def test_filters_of_ones_own(tmp_path: Path) -> None:
     path.write_text(
         "checks: {}\nfilters: {mine: {predictors: [colabfold], limits: [{of: ptm, low: 1}]}}"
     )
-    assert passed([prediction(ptm=1.0)], read_filters(path)) == {"x": {"mine"}}
+    assert passed([prediction(ptm=1.0)], read_limits(path).filters) == {"x": {"mine"}}
     path.write_text("checks: {}")
-    assert read_filters(path) == standard_filters()
+    assert read_limits(path).filters == standard_limits().filters

@@ -28,7 +28,7 @@ from pxtools.runs.designs import chunk_texts
 from pxtools.runs.folder import RunDir
 from pxtools.runs.tables import as_markdown, columns_of
 from pxtools.scoring import checks
-from pxtools.scoring.checks import judged, standard_checks
+from pxtools.scoring.checks import judged, standard_limits
 from pxtools.scoring.columns import Scores
 from pxtools.scoring.metrics import MEASURED, score
 from pxtools.scoring.predictions import Prediction
@@ -149,7 +149,7 @@ DEFECTS = {
 @pytest.mark.parametrize("column", DEFECTS)
 def test_a_planted_defect_is_seen_by_its_column(column: str) -> None:
     change, check = DEFECTS[column]
-    sound, broken = score(HIV), judged(score(moved(HIV, change)), standard_checks())
+    sound, broken = score(HIV), judged(score(moved(HIV, change)), standard_limits().checks)
     assert getattr(broken, column) > getattr(sound, column)
     assert check in broken.failures
 
@@ -175,7 +175,7 @@ def test_a_mirrored_helix_of_glycines_is_seen() -> None:
 
 def test_a_binder_pulled_away_has_no_contacts_and_no_hotspots() -> None:
     c = replace(HIV, hotspots=np.arange(len(HIV.xyz)) < 8)
-    near, away = (judged(score(x), standard_checks()) for x in (c, moved(c, pull_apart)))
+    near, away = (judged(score(x), standard_limits().checks) for x in (c, moved(c, pull_apart)))
     assert near.hotspots_contacted > 0 and near.contacts > 100  # type: ignore[operator]
     assert away.hotspots_contacted == away.contacts == 0
     assert {"contacts", "hotspots"} <= set(away.failures)
@@ -198,7 +198,9 @@ ROWS = st.lists(
     st.builds(
         replace,
         st.just(score(HIV)),
-        failed=st.lists(st.sampled_from(sorted(standard_checks())), unique=True).map(" ".join),
+        failed=st.lists(st.sampled_from(sorted(standard_limits().checks)), unique=True).map(
+            " ".join
+        ),
         hotspots_contacted=st.none() | st.floats(0, 1),
         contacts=st.integers(0, 500),
         design=st.text(min_size=1, max_size=5),
@@ -470,9 +472,9 @@ def test_an_older_table_keeps_its_rows_and_its_ranks(
 def test_docs_name_the_columns_as_they_are() -> None:
     docs = (Path(__file__).parents[2] / "docs" / "scores.md").read_text()
     assert as_markdown(Scores) in docs
-    assert checks.as_markdown(standard_checks()) in docs
+    assert checks.as_markdown(standard_limits().checks) in docs
     assert as_markdown(Prediction) in docs
-    assert checks.filters_as_markdown(checks.standard_filters()) in docs
+    assert checks.filters_as_markdown(checks.standard_limits().filters) in docs
 
 
 def test_every_column_that_is_measured_is_a_property() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gemmi
 import pytest
+import variants
 from conftest import STRUCTURES, TaskFile, fixture_task
 from processes import TINY, run
 
@@ -79,6 +80,16 @@ def test_a_chain_that_cannot_be_a_target_is_behind_a_sign(tmp_path: Path) -> Non
     assert "chain N: expected residues with backbones (N, CA, C, O), found 58 of 58 without" in why
     assert why.startswith("    # cannot be used as it is: ")
     assert entry == '    # "N": {crop: all, hotspots: []}'
+
+
+def test_a_structure_without_any_target_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [line for line in variants.A if line[12:16] == " CA "]
+    (tmp_path / "ca.pdb").write_bytes(variants.text(lines))
+    draft(tmp_path / "ca.pdb")
+    said = f"⚠ {tmp_path}/ca.pdb: no chain of it can be a target as it is\n"
+    assert capsys.readouterr().err.endswith(said)
 
 
 def test_names_that_yaml_reads_as_something_else(tmp_path: Path) -> None:
