@@ -58,6 +58,13 @@ def bpti() -> gemmi.Structure:
     return gemmi.read_structure(str(STRUCTURES / "5PTI.cif.gz"))
 
 
+def test_the_readme_shows_what_is_printed() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    said = entries(draft(STRUCTURES / "1BD2.cif.gz"))
+    lines = [*(f"# {line}" for line in said["B"]), '"B": {crop: all, hotspots: []}']
+    assert "\n".join(f"    {line}" for line in lines) in readme
+
+
 def with_chain(tmp_path: Path, chain: gemmi.Chain, name: str) -> Path:
     """BPTI with one more chain."""
     structure = bpti()
