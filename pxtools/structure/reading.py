@@ -25,8 +25,8 @@ def protein_chains(path: Path, file: StructureFile) -> dict[str, "Polymer"]:
                 continue
             name = span.subchain_id() if file.by_label else chain.name
             residues = [r for r in span if _may_be_linked(r)]
-            if not residues:
-                continue
+            if not residues and entity.polymer_type in PEPTIDES:
+                continue  # an atom or two of a cap
             if name in polymers:  # a chain given in several pieces
                 residues = polymers[name].residues + residues
             polymers[name] = Polymer(entity, residues, file.by_label, chain.name)
