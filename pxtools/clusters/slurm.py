@@ -15,8 +15,9 @@ from pxtools.console import say, warn
 from pxtools.errors import InputError
 from pxtools.runs.designs import samples_of
 from pxtools.runs.files import write_atomically
-from pxtools.runs.folder import consecutive
+from pxtools.runs.folder import RunDir, consecutive
 from pxtools.runs.progress import RunProgress, progress_of
+from pxtools.runs.sequences import table
 from pxtools.runs.shards import Shard
 from pxtools.sampling.runs import SampleRequest, runs_of
 
@@ -117,9 +118,15 @@ def _is_complete(job: Job, request: SampleRequest) -> bool:
         isinstance(run, RunProgress)
         and run.complete
         and run.total >= request.settings.N_sample
-        and run.sequences >= run.total * job.sequences
+        and _sequences(run.run, job.sequences) >= run.total * job.sequences
         for run in runs
     )
+
+
+def _sequences(run: RunDir, of_each: int) -> int:
+    """How many of so many sequences of each design a run has, whatever they were made with."""
+    rows = table(run.path).read(lambda row: row.number < of_each).values()
+    return len({(row.design, row.number) for row in rows})
 
 
 def _told_apart(request: SampleRequest) -> str:

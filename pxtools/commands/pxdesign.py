@@ -110,7 +110,7 @@ def translated(words: list[str]) -> list[str]:
         name, equals, value = word.partition("=")
         option = name[2:].lower().replace("-", "_") if name.startswith("--") else ""
         if option in WITHOUT_MEANING or "." in option:
-            has_value = not equals and rest and re.match(r"[^-]|-\d", rest[0])
+            has_value = not equals and rest and re.match(r"[^-]|-\.?\d|$", rest[0])
             ignored.append(f"{word} {rest.pop(0)}" if has_value else word)
         else:
             out.append(f"--{OURS[option]}{equals}{value}" if option in OURS else word)

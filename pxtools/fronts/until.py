@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from pxtools.console import duration, say, warn
-from pxtools.exit_codes import FAILED_SAMPLES, INCOMPLETE
+from pxtools.exit_codes import FAILED_SAMPLES, INCOMPLETE, gravest
 from pxtools.fronts.front import Front
 
 N_MAX = 5000  # samples of each run, where nothing else is asked for
@@ -48,6 +48,7 @@ def sample_until(
     same command goes on where it was stopped. `to_score`: px-score's words for the runs asked for.
     """
     words = [f"--N_sample={n_max}"] if asked > n_max else []
+    each = min(asked, n_max)  # samples asked for of each run; some may never become designs
     before, pace = 0, 0.0
     for number in count(1):
         begun = time.monotonic()
@@ -65,14 +66,16 @@ def sample_until(
         if tally.passed >= until:
             say(f"✓ {found}: {until} were asked for")
             return code
-        each = tally.designs // max(tally.runs, 1)
-        n_sample = min(n_max, math.ceil(tally.next_total(until) / max(tally.runs, 1)))
+        runs = max(tally.runs, 1)
+        each = max(each, tally.designs // runs)
+        further = math.ceil((tally.next_total(until) - tally.designs) / runs)
+        n_sample = min(n_max, each + further)
         if n_sample <= each or not tally.designs:
             warn(f"{found}, {until} were asked for; N_max={n_max} allows no more samples")
-            return INCOMPLETE
-        more = n_sample * tally.runs - tally.designs
+            return gravest((code, INCOMPLETE))
+        more = (n_sample - each) * runs
         say(f"  Round {number}: {found}; next {more} designs, about {duration(more * pace)}")
-        words = [f"--N_sample={n_sample}"]
+        words, each = [f"--N_sample={n_sample}"], n_sample
     raise AssertionError("count() ends never")
 
 

@@ -17,6 +17,7 @@ from pxtools.console import warn
 from pxtools.errors import InputError
 
 MAX_SAMPLES = 1_000_000
+STRUCTURE_NAME = re.compile(r"\.(cif|mmcif|pdb|ent)(\.gz)?$", re.IGNORECASE)
 GLOBAL_RUN = "global_run_0"
 
 
@@ -162,8 +163,9 @@ def find_runs(folder: Path) -> list[RunDir]:
     if not runs and any(folder.iterdir()) and not (folder / GLOBAL_RUN).is_dir():
         expected = f"a results folder of px-sample, with {GLOBAL_RUN}/ in it"
         found = "other files"
-        if kinds := {p.suffix for p in folder.iterdir()}.intersection((".cif", ".pdb")):
-            found = f"structures (px-score and px-sequence take them as files: *{min(kinds)})"
+        names = [name for name in names_in(folder) if STRUCTURE_NAME.search(name)]
+        if names:
+            found = f"structures (px-score and px-sequence take them as files: {min(names)})"
         raise InputError.of(folder, "folder", expected, found)
     by_seed = sorted(runs, key=lambda p: (p.parent.name, len(p.name), p.name))
     return [RunDir(path, path.parent.name) for path in dict.fromkeys(by_seed)]

@@ -128,7 +128,7 @@ def add_predictions(run: RunDir, digest: str, given: Iterable[Named]) -> list[Pr
     if of_others:
         warn(
             f"{run.path}: {of_others} predictions named after its designs have other letters than "
-            "its sequences (another seed's?): left out"
+            "its sequences (another seed's, or your own?): left out"
         )
     for key, row in rows.items():
         rmsd = alone.get((row.design, row.number, row.predictor), row.alone_rmsd)

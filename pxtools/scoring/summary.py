@@ -38,6 +38,7 @@ from pxtools.structure.complex import as_complex, binder_last, read_chains, read
 from pxtools.structure.parsing import structure_text
 from pxtools.task.types import Task
 
+_said: set[bytes] = set()  # the limits that were told of, once for all runs
 MOST_REMARKS = 20  # on what is left out
 LISTED = (
     *("rank", "design", "failed", "cluster", "helix", "strand"),
@@ -112,7 +113,8 @@ class Scoring:
         self.around = how.around(run, asked.record.task)
         refuse_range_beyond(self.part, asked.n_sample)
         self.limits = limits_of(run.path, how.limits)
-        if not how.limits and self.limits != standard_limits():
+        if not how.limits and self.limits != standard_limits() and self.limits.text not in _said:
+            _said.add(self.limits.text)
             warn(f"{run.path}: judged by its own checks.yaml (px-score --checks gives others)")
         self.digest = asked.record.identity
         self.table = summary(run, self.part)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pxtools.console import warn
 from pxtools.runs.files import cannot_write, write_atomically
 from pxtools.structure.atoms import chain_name
 
@@ -49,14 +48,15 @@ def hand_over(predictor: str, complexes: Sequence[Complex], folder: Path) -> Han
     place = folder / f"for_{predictor}"
     try:
         place.mkdir(parents=True, exist_ok=True)
-        made = WRITERS[predictor](complexes, place.absolute())
+        return WRITERS[predictor](complexes, place.absolute())
     except OSError as error:
         raise cannot_write(place, error) from None
-    kinds = {path.suffix for path in made.files}
-    earlier = {path for path in place.absolute().iterdir() if path.suffix in kinds} - {*made.files}
-    if earlier:
-        warn(f"{place}: {len(earlier)} files of earlier calls are in it, too")
-    return made
+
+
+def earlier_files(made: Handover) -> int:
+    """How many files of earlier calls a predictor finds beside those of this one."""
+    place, kinds = made.files[0].parent, {path.suffix for path in made.files}
+    return len({path for path in place.iterdir() if path.suffix in kinds} - {*made.files})
 
 
 def _typed(path: Path) -> str:

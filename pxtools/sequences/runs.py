@@ -26,7 +26,7 @@ from pxtools.runs.shards import WHOLE, Part, refuse_range_beyond
 from pxtools.sequences.arriving import as_they_come
 from pxtools.sequences.design import Design, read_design
 from pxtools.sequences.folder import Folder, title
-from pxtools.sequences.handover import Complex, Handover, hand_over
+from pxtools.sequences.handover import Complex, Handover, earlier_files, hand_over
 from pxtools.sequences.lettered_cif import lettered_cif, was_made_from
 from pxtools.sequences.making import Made, make
 from pxtools.sequences.options import MAX_SEQUENCES, Options
@@ -320,6 +320,9 @@ class _Work:
             for path, complexes in self.complexes.items()
             if self.request.predictor and complexes
         ]
+        for made in handovers if self.request.part == WHOLE else []:  # else there are its sisters'
+            if earlier := earlier_files(made):
+                warn(f"{made.files[0].parent}: {earlier} files of earlier calls are in it, too")
         return Sequenced(handovers, [f.path for f in self.folders.values() if not f.is_ours])
 
 

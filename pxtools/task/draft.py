@@ -34,6 +34,7 @@ def draft(structure: Path) -> str:
         '# crop: what to keep of one, such as "1-50,80-100"; hotspots: where to bind: [40, 99]',
         "binder_length: 80  # or 60-100, or [60, 80, 100]",
         "target:",
+        "  # looked for beside this file first, then where a tool is started",
         f"  file: {json.dumps(str(structure), ensure_ascii=False)}",
         "  chains:",
         *(f"    {line}" for line in chains),

@@ -1,6 +1,5 @@
 """Design tasks from JSON (the published pipeline's lists) or YAML (the short form)."""
 
-import re
 import sys
 from dataclasses import replace
 from itertools import product
@@ -9,6 +8,7 @@ from typing import Any
 
 from pxtools.console import warn
 from pxtools.errors import InputError
+from pxtools.runs.folder import STRUCTURE_NAME
 from pxtools.structure.residue_number import ResidueNumber
 from pxtools.task import fields
 from pxtools.task.fields import Field, mapping
@@ -23,7 +23,6 @@ A_FILTER = '{"chain_id": ["A"], "crop": {"A": "1-50"}}'
 A_CONDITION = '{"structure_file": "target.cif", "filter": {"chain_id": ["A"]}}'
 A_BINDER = '[{"type": "protein", "length": 80}]'
 A_JSON_TASK = f'{{"name": "x", "condition": {A_CONDITION}, "generation": {A_BINDER}}}'
-A_STRUCTURE = re.compile(r"\.(cif|mmcif|pdb|ent)(\.gz)?$", re.IGNORECASE)
 A_SWEEP = "{hotspots: {loop: [40, 99], helix: [60]}, binder_length: [60, 80]}"
 
 
@@ -52,13 +51,13 @@ def read_tasks(path: str) -> list[Task]:
 def _read_text(path: str, source: str) -> str:
     try:
         raw = sys.stdin.buffer.read(MAX_TASK_BYTES + 1) if path == "-" else _head(Path(path))
-        if len(raw) > MAX_TASK_BYTES:
-            raise InputError(f"{source}: expected a task file under {MAX_TASK_BYTES:,} bytes")
-        if A_STRUCTURE.search(path):
+        if STRUCTURE_NAME.search(path):
             raise InputError(
                 f"{source}: expected a task file, found a structure: px-target {source} prints a "
                 "task for it"
             )
+        if len(raw) > MAX_TASK_BYTES:
+            raise InputError(f"{source}: expected a task file under {MAX_TASK_BYTES:,} bytes")
         return raw.decode("utf-8-sig")
     except OSError as error:
         near = None if path == "-" else fields.file_beside(Path(path))

@@ -199,7 +199,7 @@ def _check_pick(
 def _check_names(
     task: Task, where: str, polymer: Polymer, named: Iterable[tuple[ResidueNumber, str]]
 ) -> None:
-    there = {polymer.number(site): parent_of(site.name) for site in polymer.sites}
+    there = {polymer.number(s): parent_of(s.name) or s.name for s in polymer.sites}
     for number, name in named:
         if there.get(number, name) != name:
             others = [str(n) for n, other in there.items() if other == name]

@@ -156,9 +156,9 @@ PUBLISHED_LINE = (
 
 
 def test_a_negative_value_goes_with_its_option() -> None:
-    assert pxdesign.translated(["--return_topk", "-1", "-q", "--use_msa", "-n", "2"]) == [
-        *("-q", "-n", "2")
-    ]
+    assert pxdesign.translated(
+        ["--return_topk", "-1", "-q", "--use_msa", "", "--use_msa", "-n", "2"]
+    ) == [*("-q", "-n", "2")]
 
 
 def test_the_published_readmes_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,6 +81,25 @@ def test_samples_that_became_nan_do_not_end_it(monkeypatch: pytest.MonkeyPatch) 
     assert not tallies
 
 
+@pytest.mark.parametrize(
+    ("asked", "most", "tally", "rounds"),
+    [(16, 30, Tally(14, 13, 1), 2), (99, 100, Tally(99, 0, 1), 2), (10, 10, Tally(9, 1, 1), 1)],
+)
+def test_samples_that_never_become_designs_are_not_asked_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch, asked: int, most: int, tally: Tally, rounds: int
+) -> None:
+    monkeypatch.setattr(until, "tally_of", lambda front, to_score: tally)
+    words: list[list[str]] = []
+
+    def sample(given: list[str]) -> int:
+        words.append(given)
+        assert len(words) < 50
+        return FAILED_SAMPLES
+
+    assert sample_until(Front(), sample, list, 15, most, asked) == FAILED_SAMPLES
+    assert len(words) >= rounds and words[-1] in ([], [f"--N_sample={most}"])
+
+
 def test_what_px_sample_is_asked_for_by_its_own_words() -> None:
     def samples_asked_for(words: list[str]) -> int:
         return sampled_by(words)[0]

@@ -530,7 +530,7 @@ def test_a_folder_without_runs_and_a_renamed_task_are_told(tool: str, tmp_path: 
     (tmp_path / "picks").mkdir()
     (tmp_path / "picks/a.pdb").touch()
     refused = run(tool, tmp_path / "picks")
-    assert refused.returncode == 2 and "take them as files: *.pdb)\n" in refused.stderr
+    assert refused.returncode == 2 and "take them as files: a.pdb)\n" in refused.stderr
     shutil.copytree(DATA / "old_runs/finished", tmp_path / "out")
     renamed = tmp_path / "out/global_run_0/foo"
     (tmp_path / "out/global_run_0/bpti").rename(renamed)
