@@ -416,6 +416,16 @@ def test_clean_names_the_folder_and_asks(tmp_path: Path) -> None:
     assert "nothing to remove" in just("clean", "out", cwd=tmp_path).stderr
 
 
+def test_a_task_reaches_px_score_and_is_refused_where_it_means_nothing(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    scored = just("score", "-i", "none.yaml", cwd=tmp_path)
+    assert scored.returncode == 2 and "none.yaml: cannot read the task file" in scored.stderr
+    for name in ("status", "sequence", "clean"):
+        refused = just(name, "input_json_path=none.yaml", cwd=tmp_path)
+        said = f"just {name}: expected settings of this recipe, found input_json_path\n"
+        assert (refused.returncode, refused.stderr) == (2, said)
+
+
 def test_a_pipeline_takes_no_task_from_stdin(tmp_path: Path) -> None:
     refused = just("pipeline", "-i", "-", cwd=tmp_path, stdin="binder_length: 9")
     said = "just pipeline: expected a task file, which all its tools read, found -\n"

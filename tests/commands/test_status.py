@@ -56,3 +56,19 @@ def test_a_suspended_run_is_not_running(tmp_path: Path) -> None:
         assert (row["working"], row["suspended"]) == (word != "suspended", word == "suspended")
     sampler.kill()
     sampler.wait()
+
+
+@pytest.mark.slow
+def test_watching_waits_for_the_first_run_and_ends_with_the_last(tmp_path: Path) -> None:
+    words, _ = small_run(tmp_path, n=1, steps=2)
+    (tmp_path / "out").mkdir()
+    watching = subprocess.Popen(
+        command("px-status", "--watch", tmp_path / "out"),
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    assert watching.stdout and watching.stdout.readline() == "no runs yet\n"
+    run("px-write-cif", stdin=run("px-sample", *words).stdout)
+    rest, _ = watching.communicate(timeout=60)
+    assert watching.returncode == 0 and "complete" in rest.splitlines()[-1]
