@@ -8,13 +8,8 @@ FAILED_SAMPLES = 3  # they became NaN or infinite
 BUG = 70  # with a traceback
 HELD_BY_OTHERS = 75  # what is missing is left to others at work
 CLOSED_PIPE = 128 + signal.SIGPIPE  # the reader is gone
-BY_GRAVITY = (
-    FAILED_SAMPLES,
-    HELD_BY_OTHERS,
-    INCOMPLETE,
-    CLOSED_PIPE,
-    0,
-)  # after all that are none of these
+# the gravest first; codes that are none of these are graver
+BY_GRAVITY = (FAILED_SAMPLES, HELD_BY_OTHERS, INCOMPLETE, CLOSED_PIPE, 0)
 
 
 def gravest(codes: Iterable[int]) -> int:

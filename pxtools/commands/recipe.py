@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -76,13 +77,14 @@ def main() -> None:
     if recipe in DUMP_DIR_FIRST:
         of = [f"--input_json_path={asked.input_json_path}"] if asked.input_json_path else []
         run_here(recipe, [folder, *of, *asked.options])
-    task = f"--input_json_path={asked.input_json_path or _example(asked.input_json_path)}"
+    path = asked.input_json_path or _example(asked.input_json_path)
+    task = f"--input_json_path={path}"
     if recipe == "target":
         out = [] if asked.dump_dir is None else [f"--dump_dir={folder}"]
         run_here("target", [task, *out, *asked.options])
     words = translated([task, f"--dump_dir={folder}", *asked.options])
     if recipe == "pipeline" and not asks_about(words):
-        run_pipeline(asked, words, task, folder)
+        run_pipeline(asked, words, path, folder)
     run_here("sample" if recipe == "pipeline" else recipe.replace("-", "_"), words)
 
 
@@ -91,19 +93,17 @@ def run_pipeline(asked: Asked, words: list[str], task: str, folder: str) -> NoRe
     from pxtools.fronts.pipeline import Pipeline
     from pxtools.fronts.until import N_MAX
 
-    if asked.input_json_path == "-":
+    if task == "-":
         say("just pipeline: expected a task file, which all its tools read, found -")
         sys.exit(2)
-    n_sample, seeds = sampled_by(words)
     wanted = Pipeline(
         words,
-        task.removeprefix("--input_json_path="),
+        task,
         folder,
-        seeds,
         sequences=asked.sequences,
         until=int(asked.until) if asked.until else None,
         n_max=int(asked.N_max or N_MAX),
-        n_sample=n_sample,
+        sampled=cache(partial(sampled_by, words)),
     )
     front = Front()
     leave(front.code_of(lambda: wanted.run(front)))

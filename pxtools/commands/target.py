@@ -30,9 +30,9 @@ def px_target(
 
     Of a structure, print the beginning of a task: all its protein chains and their numbers.
     """
-    from pxtools.task.draft import draft
-
     if structure is not None:
+        from pxtools.task.draft import draft
+
         if structure.lower().endswith((".yaml", ".yml", ".json")):
             raise InputError(f"{structure}: give a task with -i: px-target -i {structure}")
         if input_json_path or dump_dir or model:

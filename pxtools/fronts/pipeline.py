@@ -1,6 +1,7 @@
 """From a task to sequences, scores and a page, by the tools in turn."""
 
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +10,6 @@ from pxtools.exit_codes import FAILED_SAMPLES, HELD_BY_OTHERS, INCOMPLETE, grave
 from pxtools.fronts.front import Front
 from pxtools.fronts.until import sample_until
 from pxtools.runs.folder import runs_begun
-from pxtools.task.reading import read_tasks
 
 # codes after which there are designs
 SHOWN_ALL_THE_SAME = (0, FAILED_SAMPLES, INCOMPLETE, HELD_BY_OTHERS)
@@ -22,11 +22,11 @@ class Pipeline:
     sampling: list[str]  # px-sample's, and px-write-cif's --no_align
     task: str  # its file
     folder: str
-    seeds: list[int]  # none: all that there are
     sequences: str  # of each design; 0: none
     until: int | None  # so many designs pass every check
     n_max: int  # samples of each run at most, until so many pass
-    n_sample: int  # of each run, by `sampling` alone
+    # by `sampling` alone: samples of each run, and seeds (none: all that there are); for later
+    sampled: Callable[[], tuple[int, list[int]]]
 
     def run(self, front: Front) -> int:
         """Sample, write, choose amino acids; say how far all is, list the best, write the page.
@@ -47,7 +47,7 @@ class Pipeline:
         scored = front.run("score", ["--quiet", *self._to_score()])
         shown = 0
         if not front.stopped and not scored:
-            shown = front.run("report", ["--quiet", self.folder, f"--input_json_path={self.task}"])
+            shown = front.run("report", ["--quiet", self.folder, self._of_task])
         if front.stopped:
             return shown or scored
         return gravest((code, chosen, scored, shown))
@@ -61,20 +61,26 @@ class Pipeline:
             self._to_score,
             self.until,
             self.n_max,
-            self.n_sample,
+            self.sampled()[0],
         )
 
     def _to_score(self) -> list[str]:
         """px-score's words: the runs asked for, alone, and their task."""
-        return [*self._runs(), f"--input_json_path={self.task}"]
+        return [*self._runs(), self._of_task]
+
+    @property
+    def _of_task(self) -> str:
+        return f"--input_json_path={self.task}"
 
     def _runs(self) -> list[str]:
         """Those asked for; all of the folder where none of them is there."""
-        runs = runs_begun(Path(self.folder), self._names, self.seeds)
+        runs = runs_begun(Path(self.folder), self._names, self.sampled()[1])
         return [str(run.path.absolute()) for run in runs] or [self.folder]
 
     @cached_property
     def _names(self) -> list[str]:
+        from pxtools.task.reading import read_tasks  # gemmi, YAML: not before the first tool
+
         return [task.name for task in read_tasks(self.task)]
 
 

@@ -17,7 +17,7 @@ from pxtools.console import warn
 from pxtools.errors import InputError
 
 MAX_SAMPLES = 1_000_000
-STRUCTURE_NAME = re.compile(r"\.(cif|mmcif|pdb|ent)(\.gz)?$", re.IGNORECASE)
+STRUCTURES = (".cif", ".mmcif", ".pdb", ".ent")  # suffixes, also before .gz
 GLOBAL_RUN = "global_run_0"
 
 
@@ -102,8 +102,8 @@ class RunDir:
 
     def files(self, suffix: str) -> list[tuple[list[int], Path]]:
         """The files samples_A-B.SUFFIX of chunks/ in order, with the samples their names tell."""
-        names = (name for name in names_in(self.chunks) if name.endswith(f".{suffix}"))
-        paths = (self.chunks / name for name in names if name.startswith("samples_"))
+        names = names_in(self.chunks, "samples_")
+        paths = (self.chunks / name for name in names if name.endswith(f".{suffix}"))
         return sorted((samples, path) for path in paths if (samples := self.samples_of_chunk(path)))
 
     @staticmethod
@@ -155,20 +155,33 @@ def find_runs(folder: Path) -> list[RunDir]:
     if not folder.is_dir():
         found = "a file" if folder.exists() else "nothing of that name"
         raise InputError.of(folder, "folder", "a results folder of px-sample", found)
-    places = [folder, *(folder / name for name in names_in(folder, "seed_"))]
+    names = names_in(folder)
+    places = [folder, *(folder / name for name in names if name.startswith("seed_"))]
     places += folder.glob("*/seed_*")  # of tasks
     of_tasks = [folder / GLOBAL_RUN / task for task in names_in(folder / GLOBAL_RUN)]
     places += [task / name for task in of_tasks for name in names_in(task, "seed_")]
     runs = [p.absolute() for p in places if (p / "run.json").is_file()]
-    if not runs and any(folder.iterdir()) and not (folder / GLOBAL_RUN).is_dir():
+    if not runs and names and not (folder / GLOBAL_RUN).is_dir():
         expected = f"a results folder of px-sample, with {GLOBAL_RUN}/ in it"
         found = "other files"
-        names = [name for name in names_in(folder) if STRUCTURE_NAME.search(name)]
-        if names:
-            found = f"structures (px-score and px-sequence take them as files: {min(names)})"
+        if structures := [name for name in names if is_structure(name)]:
+            found = f"structures (px-score and px-sequence take them as files: {min(structures)})"
         raise InputError.of(folder, "folder", expected, found)
     by_seed = sorted(runs, key=lambda p: (p.parent.name, len(p.name), p.name))
     return [RunDir(path, path.parent.name) for path in dict.fromkeys(by_seed)]
+
+
+def runs_to_work_on(folder: Path) -> list[RunDir]:
+    """As `find_runs`; where there are none yet, that is said."""
+    runs = find_runs(folder)
+    if not runs:
+        warn(f"{folder}: no runs yet")
+    return runs
+
+
+def is_structure(name: str) -> bool:
+    """Whether a file's name is that of an mmCIF or PDB file."""
+    return name.lower().removesuffix(".gz").endswith(STRUCTURES)
 
 
 def told_apart(runs: Sequence[RunDir]) -> list[str]:

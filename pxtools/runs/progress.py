@@ -133,7 +133,7 @@ class RunProgress:
 
 @dataclass(frozen=True)
 class UnreadableRun:
-    """A run that cannot be read, and why, and why."""
+    """A run that cannot be read, and why."""
 
     run: RunDir
     error: str

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pxtools.console import warn
 from pxtools.errors import InputError
-from pxtools.runs.folder import RunDir, find_runs, told_apart
+from pxtools.runs.folder import RunDir, runs_to_work_on, told_apart
 from pxtools.scoring.columns import Scores
 from pxtools.scoring.ranking import ranked
 from pxtools.scoring.summary import How, Scoring, score_files
@@ -42,9 +41,7 @@ def score_paths(paths: Iterable[Path], how: How, quiet: bool) -> Iterator[Scored
 def _runs_of(path: Path, files: list[Path]) -> list[tuple[RunDir, set[int] | None]]:
     """The runs that a path names, with the samples (None: all); loose files go to `files`."""
     if path.is_dir():
-        if not (runs := find_runs(path)):
-            warn(f"{path}: no runs yet")
-        return [(run, None) for run in runs]
+        return [(run, None) for run in runs_to_work_on(path)]
     if not path.is_file():
         raise InputError.of(path, "path", "a results folder, a chunk or a structure", "nothing")
     run = RunDir.around(path)

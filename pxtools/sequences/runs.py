@@ -18,7 +18,7 @@ from pxtools.network.protein_mpnn import ProteinMPNN
 from pxtools.network.protein_mpnn_weights import MPNNFile, read_weights
 from pxtools.runs.design_cif import read_cif
 from pxtools.runs.files import write_atomically
-from pxtools.runs.folder import RunDir, find_runs
+from pxtools.runs.folder import STRUCTURES, RunDir, runs_to_work_on
 from pxtools.runs.inventory import refuse_links
 from pxtools.runs.record import RunJson
 from pxtools.runs.sequences import Sequence
@@ -34,7 +34,7 @@ from pxtools.structure.parsing import structure_text
 
 GPU_DESIGNS_AT_ONCE = 16
 SEQUENCES_AT_ONCE = 64  # of a design: what a killed process may lose
-SUFFIXES = (".gz", ".cif", ".mmcif", ".pdb", ".ent")
+SUFFIXES = (".gz", *STRUCTURES)
 
 
 @dataclass(frozen=True)
@@ -148,9 +148,7 @@ class _Work:
 
     def _jobs(self, path: Path) -> list[_Job]:
         if path.is_dir():
-            if not (runs := find_runs(path)):
-                warn(f"{path}: no runs yet")
-            return [job for run in runs for job in self._jobs_of(run)]
+            return [job for run in runs_to_work_on(path) for job in self._jobs_of(run)]
         if not path.is_file():
             raise InputError.of(path, "path", "a structure file or a results folder", "nothing")
         if path.suffix == ".msgpack":

@@ -47,16 +47,14 @@ def report(c: Check) -> str:
     """What the model will see, for people."""
     by_label = next(iter(c.polymers.values())).by_label
     numbering = "mmCIF: label ids" if by_label else "the file's own chains and numbers"
-    f, model = c.design.features, c.design.model
+    f, model, task = c.design.features, c.design.model, c.design.task
     rows = [COLUMNS, *(_row(c, i) for i in range(len(c.design.target)))]
-    rows.append(
-        ("binder", chain_name(len(c.design.target)), str(c.design.task.binder_lengths), *"------")
-    )
-    if not any(pick.avoid for pick in c.design.task.chains):
+    rows.append(("binder", chain_name(len(c.design.target)), str(task.binder_lengths), *"------"))
+    if not any(pick.avoid for pick in task.chains):
         rows = [row[:-1] for row in rows]
     lines = [
-        f"task       {c.design.task.name} ({c.design.task.source})",
-        f"structure  {c.design.task.structure} ({numbering})",
+        f"task       {task.name} ({task.source})",
+        f"structure  {task.structure} ({numbering})",
         f"model      {model.name} (sees {model.config.target_atoms} atoms of the target)",
         f"size       {f.n_tokens} tokens, {len(f.atoms)} atoms, "
         f"about {model.memory(f.n_tokens):.1f} GB of memory on a CPU",

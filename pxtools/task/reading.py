@@ -8,7 +8,7 @@ from typing import Any
 
 from pxtools.console import warn
 from pxtools.errors import InputError
-from pxtools.runs.folder import STRUCTURE_NAME
+from pxtools.runs.folder import is_structure
 from pxtools.structure.residue_number import ResidueNumber
 from pxtools.task import fields
 from pxtools.task.fields import Field, mapping
@@ -51,7 +51,7 @@ def read_tasks(path: str) -> list[Task]:
 def _read_text(path: str, source: str) -> str:
     try:
         raw = sys.stdin.buffer.read(MAX_TASK_BYTES + 1) if path == "-" else _head(Path(path))
-        if STRUCTURE_NAME.search(path):
+        if is_structure(path):
             raise InputError(
                 f"{source}: expected a task file, found a structure: px-target {source} prints a "
                 "task for it"

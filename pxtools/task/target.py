@@ -101,9 +101,15 @@ def _sequence(
     if differ:
         warn(
             f"{task.structure}: {where}: taken from the coordinates, other than in the sequence: "
-            f"{', '.join(differ[:FEW])}{f' and {len(differ) - FEW} more' if differ[FEW:] else ''}"
+            f"{_few(differ)}"
         )
     return tuple(sequence)
+
+
+def _few(labels: list[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = f" and {len(labels) - FEW} more" if len(labels) > FEW else ""
+    return ", ".join(labels[:FEW]) + more
 
 
 def _polymer(task: Task, pick: ChainPick, where: str, polymers: dict[str, Polymer]) -> Polymer:
@@ -164,9 +170,8 @@ def _check_backbones(task: Task, where: str, residues: list[TargetResidue]) -> N
             f"{len(bare)} of {len(residues)} without, most lack {', '.join(lost) or 'some'}",
         )
     if bare:
-        names = ", ".join(f"{r.name} {r.number}" for r in bare[:FEW])
-        more = f" and {len(bare) - FEW} more" if len(bare) > FEW else ""
-        warn(f"{task.structure}: {where}: backbone atoms are not resolved in {names}{more}")
+        names = _few([f"{r.name} {r.number}" for r in bare])
+        warn(f"{task.structure}: {where}: backbone atoms are not resolved in {names}")
 
 
 def _check_pick(

@@ -30,7 +30,8 @@ class Codes(Front):
 
 def pipeline(folder: Path, seeds: Sequence[int] = ()) -> Pipeline:
     task, out = str(write_task(folder)), str(folder / "out")
-    return Pipeline([], task, out, list(seeds), sequences="1", until=None, n_max=1, n_sample=0)
+    sampled = (0, list(seeds))
+    return Pipeline([], task, out, "1", until=None, n_max=1, sampled=lambda: sampled)
 
 
 @pytest.mark.parametrize(
